@@ -1,0 +1,5 @@
+"""`python -m cachelog` is the command `cachelog`."""
+
+from cachelog.cli.app import main
+
+main()

@@ -1,0 +1,1 @@
+"""Which finding caused which."""

@@ -1,0 +1,86 @@
+"""What these logs cannot tell, and which conclusions that blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import polars as pl
+
+from cachelog.contract.finding import InputReport, LimitNote, ModelRow
+from cachelog.contract.rule import Frames
+
+#: Below this share of lines understood, the rest of an input may hold what matters.
+_MOSTLY_UNREAD = 0.5
+
+
+def limits(
+    inputs: Sequence[InputReport], events: pl.DataFrame, models: Sequence[ModelRow], frames: Frames | None
+) -> tuple[LimitNote, ...]:
+    """Return the limits of a report in a fixed order."""
+    notes = [*_unread(inputs), *_assumed(inputs), *_untimed(events), *_no_lookups(models, frames)]
+    notes += [*_only_misses(models), *_no_order(frames), *_no_loads(frames)]
+    return tuple(notes)
+
+
+def _unread(inputs: Sequence[InputReport]) -> Iterator[LimitNote]:
+    for item in inputs:
+        if item.note:
+            yield LimitNote(f"the input was not read whole: {item.note}", "everything its missing lines say", item.path)
+    for item in inputs:
+        lost = item.bad + item.unclaimed
+        if item.lines and lost > _MOSTLY_UNREAD * item.lines:
+            what = f"{lost} of {item.lines} lines were not understood ({item.unclaimed} unclaimed, {item.bad} bad)"
+            yield LimitNote(what, "everything these lines say", item.path)
+
+
+def _assumed(inputs: Sequence[InputReport]) -> Iterator[LimitNote]:
+    said: dict[str, list[str]] = {}
+    for item in inputs:
+        for part in (item.clock or "").split("; "):
+            if what := part.rsplit(" (", 1)[0]:
+                said.setdefault(what, []).append(item.path)
+    for what, paths in sorted(said.items()):
+        where = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
+        yield LimitNote(what, "the absolute time of its events", where)
+
+
+def _untimed(events: pl.DataFrame) -> Iterator[LimitNote]:
+    if many := int(events["ts"].null_count()):
+        yield LimitNote(f"{many} events have no time and no neighbour with one", "their part in any rate or order")
+
+
+def _no_lookups(models: Sequence[ModelRow], frames: Frames | None) -> Iterator[LimitNote]:
+    if frames is not None and not any(row.lookups for row in models):
+        yield LimitNote("no lookups in these logs", "miss rates, miss-rate-shift, what an incident cost")
+
+
+def _only_misses(models: Sequence[ModelRow]) -> Iterator[LimitNote]:
+    caches = sorted({row.cache for row in models if row.lookups is None and row.misses})
+    for cache in caches:
+        yield LimitNote(f"of the cache {cache!r} only misses are logged", "its miss rate")
+
+
+def _no_order(frames: Frames | None) -> Iterator[LimitNote]:
+    if frames is None or frames.order.is_empty():
+        return
+    several = frames.order.group_by("model").agg(
+        versions=pl.len(), unknown=(pl.col("basis") == "unknown").any(), observed=(pl.col("basis") == "observed").any()
+    )
+    for model, _, unknown, observed in several.filter(pl.col("versions") > 1).sort("model").iter_rows():
+        if unknown:
+            yield LimitNote(
+                f"which version of {model} is newer is not known", "version-regression of this model", model
+            )
+        elif observed:
+            what = f"the labels of {model} have no order; newer means seen later in this log"
+            yield LimitNote(what, "a regression that began before the log", model)
+
+
+def _no_loads(frames: Frames | None) -> Iterator[LimitNote]:
+    if frames is None or frames.levels.is_empty():
+        return
+    served = frames.levels.group_by("model").agg((pl.col("observed") == "lookup").all().alias("only"))
+    names = served.filter("only").sort("model")["model"].to_list()
+    if names:
+        shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        yield LimitNote(f"no load lines for {shown}", "when a version was loaded; versions are known from lookups only")

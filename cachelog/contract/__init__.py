@@ -1,0 +1,1 @@
+"""Schemas that every room of the house shares, and nothing else."""

@@ -1,0 +1,54 @@
+"""EVENT: the one table between reading and detecting.
+
+Every dialect's lines end as rows of this table, every detector starts from it.
+Raw text is not kept: (source, line) names the line, and it is read again when it is cited.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+OPS = (
+    "lookup",  # one question to a cache; `outcome` says how it was answered
+    "load_start",  # a replica begins to load a version
+    "load",  # the version is loaded and can serve
+    "load_fail",
+    "unload",
+    "evict",  # an entry (key given) or a loaded model (cache == "model") was pushed out
+    "expire",
+    "flush",
+    "rollout",  # somebody asked for a version; `version` is the target, `reason` the action
+    "restart",  # the process of a replica started
+    "sample",  # a periodic counter or gauge line
+)
+OUTCOMES = ("hit", "miss", "stale", "bypass", "error")
+
+#: Caches with a name of their own; "default" is where the log does not say which cache.
+CACHES = ("model", "response", "prefix", "edge", "default")
+
+TS = pl.Datetime("us", "UTC")
+LABEL = pl.Categorical()
+
+EVENT: pl.Schema = pl.Schema(
+    {
+        "ts": TS,  # null where the line has no time and none can be inferred
+        "source": pl.UInt32(),  # index into Report.inputs
+        "line": pl.UInt64(),  # 1-based, in the decompressed file
+        "replica": LABEL,  # pod, host, instance; else from the path
+        "op": pl.Enum(OPS),
+        "cache": LABEL,
+        "outcome": pl.Enum(OUTCOMES),  # lookups only
+        "model": LABEL,
+        "version": LABEL,  # as written in the log
+        "key": pl.UInt64(),  # hash of the cache key; null where there is none
+        "digest": pl.String(),
+        "reason": pl.String(),
+        "n": pl.UInt32(),  # weight: "hits=120 misses=4" is two rows
+        "seconds": pl.Float64(),  # latency of a lookup, duration of a load
+    }
+)
+
+
+def empty() -> pl.DataFrame:
+    """Return an EVENT table without rows."""
+    return pl.DataFrame(schema=EVENT)

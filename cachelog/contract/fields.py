@@ -1,0 +1,63 @@
+"""The names that applications give to what cachelog needs: canonical PARSED field -> aliases, best first.
+
+The first alias that a line has wins. A dotted alias matches the literal dotted key as well as the nested
+path. Sources: structlog, zap, zerolog, pino, logrus, python-json-logger, ECS, OpenTelemetry semantic
+conventions, nginx JSON recipes (reference: CONVENTIONS §4).
+"""
+
+from __future__ import annotations
+
+ALIASES: dict[str, tuple[str, ...]] = {
+    "time": (
+        "timestamp", "@timestamp", "time", "ts", "t", "at", "datetime", "date_time", "_time", "eventTime",
+        "event_time", "asctime", "time_iso8601", "msec", "timeUnixNano", "created_at",
+    ),
+    "event": ("event", "event.action", "event_name", "eventName", "event_type", "eventType", "action_name"),
+    "message": ("message", "msg", "body", "_msg", "log", "line", "text", "MESSAGE", "textPayload", "fields.message"),
+    "replica": (
+        "pod", "pod_name", "podName", "replica", "replica_id", "replicaId", "instance", "instance_id", "instanceId",
+        "k8s.pod.name", "kubernetes.pod_name", "kubernetes.pod.name", "resource.k8s.pod.name", "service.instance.id",
+        "service.node.name", "worker", "worker_id", "hostname", "host", "host.name", "host_name", "node", "node_name",
+        "server_name",
+    ),
+    "model": (
+        "model", "model_name", "modelName", "model_id", "modelId", "model.name", "model.id", "servable",
+        "servable_name", "ml.model", "ml.model.name", "ml_model", "labels.model", "gen_ai.request.model",
+        "deployment_model", "predictor",
+    ),
+    "version": (
+        "model_version", "modelVersion", "model.version", "version", "model_ver", "servable_version",
+        "ml.model.version", "labels.model_version", "labels.version", "model_revision", "artifact_version", "revision", "ver",
+    ),
+    "from_version": ("from_version", "fromVersion", "previous_version", "previousVersion", "old_version", "from"),
+    "to_version": ("to_version", "toVersion", "target_version", "targetVersion", "new_version", "to"),
+    "outcome": (
+        "cache_status", "cacheStatus", "cache_result", "cacheResult", "upstream_cache_status", "result", "outcome",
+        "cache_outcome", "lookup", "cache.status", "cache.result", "cache.outcome", "CacheCacheStatus", "x_cache",
+        "cache", "status", "labels.cache", "labels.result",
+    ),
+    "hit": ("cache_hit", "cacheHit", "hit", "is_hit", "isHit", "cached", "from_cache", "fromCache", "cache.hit"),
+    "cache": ("cache_name", "cacheName", "cache_type", "cacheType", "cache_layer", "cache.name", "cache.type", "layer"),
+    "key": ("key", "cache_key", "cacheKey", "cache.key", "key_hash", "keyHash", "object_id", "request_hash"),
+    "digest": (
+        "digest", "sha256", "model_digest", "checksum", "image_digest", "artifact_digest", "model.digest", "sha",
+    ),
+    "reason": ("reason", "error", "err", "exception", "error.message", "error_message", "cause", "action"),
+    "n": ("n", "count_of_lookups"),
+    "ms": (
+        "latency_ms", "latencyMs", "duration_ms", "durationMs", "elapsed_ms", "elapsedMs", "load_ms", "loadMs",
+        "took_ms", "response_time_ms", "time_ms", "load_time_ms", "load_duration_ms",
+    ),
+    "seconds": (
+        "latency_s", "latency_seconds", "duration_s", "duration_seconds", "elapsed_s", "elapsed_seconds",
+        "load_seconds", "load_s", "request_time", "upstream_response_time", "load_time_s",
+    ),
+    "duration": ("dur", "duration", "latency", "elapsed", "took", "response_time", "load_time"),
+    "url": (
+        "upstream_path", "upstream_uri", "request_uri", "uri", "url", "url.path", "path", "http.target", "http.path",
+        "request", "request_path",
+    ),
+}
+
+#: Which alias gave the outcome tells which cache was asked.
+EDGE_ALIASES = ("upstream_cache_status", "CacheCacheStatus", "x_cache")

@@ -1,0 +1,202 @@
+"""FINDING and Report: what cachelog says, as plain frozen records.
+
+The JSON report (`cachelog.report/1`) is these records field by field.
+Times are aware datetimes in UTC; a figure that does not apply is None, never missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum
+
+SCHEMA = "cachelog.report/1"
+
+
+class Severity(IntEnum):
+    """Harm to users, not kind of rule."""
+
+    INFO = 0
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+    CRITICAL = 4
+
+    @property
+    def word(self) -> str:
+        """Return the name as the report writes it."""
+        return self.name.lower()
+
+
+class Confidence(IntEnum):
+    """How sure the finding is, apart from how bad it would be."""
+
+    LOW = 0
+    MEDIUM = 1
+    HIGH = 2
+
+    @property
+    def word(self) -> str:
+        """Return the name as the report writes it."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One line of one input that a finding rests on.
+
+    Detectors give source, line, time and role; the pipeline adds path and text.
+    """
+
+    source: int
+    line: int
+    time: datetime | None
+    role: str  # what the line shows, e.g. "older version loaded"
+    path: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """What a finding cost, in lookups; None where the logs cannot tell."""
+
+    lookups: int | None = None  # lookups in the finding's scope and time
+    excess_misses: float | None = None
+    excess_misses_low: float | None = None  # lower end of the 95 % interval
+    stale_served: int | None = None  # lookups answered by the wrong version
+    added_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Another finding that explains part of this one."""
+
+    finding: str  # id; while ids are not given yet, the fingerprint
+    share: float | None  # of this finding's excess misses, 0..1
+    confidence: Confidence
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A cause that was checked and ruled out."""
+
+    cause: str
+    why: str
+
+
+Number = float | int | str | bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that went wrong, with its proof."""
+
+    rule: str
+    severity: Severity
+    confidence: Confidence
+    title: str  # one line, plain text
+    summary: str  # one to three sentences with the numbers
+    model: str | None = None
+    cache: str | None = None
+    replicas: tuple[str, ...] = ()  # sorted
+    version_from: str | None = None
+    version_to: str | None = None
+    order_basis: str | None = None  # declared, parsed:int, ..., observed, unknown
+    start: datetime | None = None
+    end: datetime | None = None
+    onset_low: datetime | None = None
+    onset_high: datetime | None = None
+    ongoing: bool = False
+    impact: Impact = Impact()
+    numbers: Mapping[str, Number] = field(default_factory=dict)
+    causes: tuple[Cause, ...] = ()
+    caused_by: str | None = None
+    rejected: tuple[Rejected, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    next_steps: tuple[str, ...] = ()
+    score: float = 0.0
+    id: str = ""
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InputReport:
+    """How one input was read: lines = events + quiet + joined + unclaimed + bad.
+
+    `events` counts lines that gave events; `clock` says what was assumed about its times.
+    """
+
+    path: str
+    format: str
+    envelope: str | None
+    bytes: int
+    lines: int
+    events: int
+    quiet: int
+    joined: int
+    unclaimed: int
+    bad: int
+    clock: str | None
+    note: str | None = None  # not in the JSON schema: why it was not read
+
+
+@dataclass(frozen=True, slots=True)
+class LimitNote:
+    """Something the logs cannot tell."""
+
+    what: str
+    blocks: str
+    where: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow:
+    """One version of one model in one cache."""
+
+    version: str
+    order: int | None
+    basis: str
+    lookups: int | None
+    hits: int | None
+    misses: int
+    first: datetime | None
+    last: datetime | None
+    replicas: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRow:
+    """One model in one cache; lookups, hits and the rate are None where only misses are logged."""
+
+    model: str
+    cache: str
+    lookups: int | None
+    hits: int | None
+    misses: int
+    stale: int
+    bypass: int
+    errors: int
+    miss_rate: float | None
+    miss_rate_low: float | None
+    miss_rate_high: float | None
+    causes: Mapping[str, int]
+    versions: tuple[VersionRow, ...]
+    trend: tuple[float | None, ...] = ()  # not in the JSON schema: miss rate over the period, for a sparkline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Everything one run says."""
+
+    tool: Mapping[str, str]
+    partial: bool
+    start: datetime | None
+    end: datetime | None
+    inputs: tuple[InputReport, ...]
+    limits: tuple[LimitNote, ...]
+    models: tuple[ModelRow, ...]
+    findings: tuple[Finding, ...]
+    errors: tuple[str, ...] = ()  # detectors that raised: "rule: Type: message"
+    fields: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # path -> field -> name in the log

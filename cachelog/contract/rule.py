@@ -1,0 +1,51 @@
+"""What a detector is, and the frames it may use.
+
+A detector (cachelog/detectors/RULE_ID.py, hyphens as underscores) has
+    a module docstring with the headings
+        What it says / Why it matters / How it decides / When it stays quiet / What to do
+    detect(events: pl.LazyFrame, frames: Frames, limits: Limits) -> list[Finding]
+It is pure: no files, no clock, no globals. Registered by being in the folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import polars as pl
+
+from cachelog.contract.finding import Finding
+from cachelog.contract.limits import Limits
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Small frames made once from the events; labels are String here, not Categorical."""
+
+    start: datetime  # first and last event of the period
+    end: datetime
+    base: timedelta  # width of the windows of `counts`
+    counts: pl.DataFrame
+    """model, cache, version (null allowed), replica, w (start of window) |
+    lookups, hits, misses, stale, bypass, errors: Int64 (sums of n; lookups = hits+misses+stale) |
+    hit_seconds, hit_timed, miss_seconds, miss_timed: sums and numbers of latencies.
+    Sorted by all keys."""
+    changes: pl.DataFrame
+    """Every event that is no lookup, evict of an entry, expire or sample: EVENT columns, labels as String,
+    `ord` (Int32, null unknown) joined, sorted by ts, source, line. Evictions of loaded models are in."""
+    order: pl.DataFrame
+    """model, version, ord (Int32, higher is newer, null: not comparable), basis."""
+    levels: pl.DataFrame
+    """Runs of the newest resident version: model, replica, ord, version, start, end (of the run; last run: last
+    activity), source, line (the event that began it), observed ("load" from load lines, "lookup" from served
+    versions). Sorted by model, replica, start."""
+    replicas: pl.DataFrame
+    """model, replica, first, last (activity of that model on that replica), lookups, loads."""
+
+
+class Rule(Protocol):
+    """The module interface of cachelog/detectors/*.py."""
+
+    detect: Callable[[pl.LazyFrame, Frames, Limits], list[Finding]]

@@ -1,0 +1,311 @@
+"""What dialects found in a line becomes rows of EVENT: the vocabulary of caches and rollouts.
+
+Applications name things freely ("cache_lookup" with result=hit, "Cache miss for ...", event=model_loaded). Words are
+read once per distinct text, not once per line. What says nothing about caches, versions or restarts gives no event.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from cachelog.contract import urls
+from cachelog.contract.dialect import PARSED
+from cachelog.contract.event import CACHES, OPS
+from cachelog.ingest.clock import Zone, instants
+
+#: Lookups of an application that names no model are kept under this name.
+UNNAMED = "(unnamed)"
+
+_HIT = (
+    "hit",
+    "tcp_hit",
+    "tcp_mem_hit",
+    "tcp_inm_hit",
+    "refreshhit",
+    "revalidated",
+    "tcp_refresh_unmodified",
+    "memory_hit",
+)
+_MISS = ("miss", "missed", "tcp_miss", "expired", "tcp_refresh_modified", "not_found_in_cache")
+_STALE = ("stale", "updating", "hit-stale", "tcp_refresh_fail_old", "stale_hit")
+_BYPASS = ("bypass", "bypassed", "uncacheable", "no-cache")
+_EDGE_BYPASS = ("pass", "pipe", "dynamic", "none", "ignored", "tcp_client_refresh_miss")
+OUTCOME_WORDS: dict[str, str] = (
+    dict.fromkeys(_HIT, "hit")
+    | dict.fromkeys(_MISS, "miss")
+    | dict.fromkeys(_STALE, "stale")
+    | dict.fromkeys(_BYPASS, "bypass")
+)
+EDGE_WORDS = OUTCOME_WORDS | dict.fromkeys(_EDGE_BYPASS, "bypass")
+_FLAGS = {"true": "hit", "1": "hit", "yes": "hit", "false": "miss", "0": "miss", "no": "miss"}
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """Texts that match `yes` and not `unless` mean `op`; `outcome` is set for lookups."""
+
+    op: str
+    yes: str
+    unless: str | None = None
+    outcome: str | None = None
+
+
+_FAILED = r"fail(?:ed|ure|s|ing)?|error(?:ed)?|unable|could ?n.t|cannot|can.t|abort(?:ed)?"
+_DONE = r"complete[d]?|success\w*|succeeded|finished|done|ok"
+#: The first phrase that fits wins. Texts are lower case, with _ - . / turned to blanks.
+PHRASES = (
+    Phrase("lookup", r"\bcache (?:lookup )?hit\b|\bhit (?:in|from) (?:\w+ )?cache\b|^(?:lookup )?hit$", None, "hit"),
+    Phrase(
+        "lookup",
+        r"\bcache (?:lookup )?miss(?:ed)?\b|\bmiss(?:ed)? (?:in|on) (?:\w+ )?cache\b|^(?:lookup )?miss$",
+        None,
+        "miss",
+    ),
+    Phrase("lookup", r"\bcache (?:lookup )?stale\b|\bserv(?:ed|ing) stale\b", None, "stale"),
+    Phrase("lookup", r"\bcache (?:lookup )?bypass(?:ed)?\b", None, "bypass"),
+    Phrase("lookup", r"\bcache (?:lookup )?error\b|\bcache lookup failed\b", None, "error"),
+    Phrase("rollout", r"\broll(?:ed|ing)? ?back\b|\breverted?\b", r"transaction"),
+    Phrase(
+        "rollout",
+        r"\broll(?:ed|ing)? ?out\b|\bdeploy(?:ed|ing|ment)?\b|\bpromot(?:e|ed|ion|ing)\b|\bregistry\b|"
+        r"\b(?:default|current|active|target) version\b|\bversion (?:changed?|switch(?:ed)?|update[d]?)\b",
+    ),
+    Phrase(
+        "load_fail",
+        rf"\b(?:{_FAILED})\b.{{0,40}}\b(?:re)?load(?:ing)?\b|\b(?:re)?load(?:ing)?\b.{{0,40}}\b(?:{_FAILED})\b",
+    ),
+    Phrase("unload", r"\bunload(?:ed|ing)?\b|\bmodel (?:removed|dropped|unregistered|deregistered)\b"),
+    Phrase("load", rf"\b(?:re)?loaded\b|\b(?:re)?load(?:ing)? (?:\w+ )?(?:{_DONE})\b|^(?:model )?(?:re)?load$"),
+    Phrase(
+        "load_start",
+        r"\b(?:re)?loading\b|\bload (?:start(?:ed|ing)?|begin|began|requested)\b|\bstart(?:ing|ed)? (?:to )?load\b",
+    ),
+    Phrase("evict", r"\bevict(?:ed|ing|ion)?\b"),
+    Phrase("expire", r"\b(?:cache|entry|key|item)\b.*\bexpire[ds]?\b|\bexpired? (?:cache|entry|key|item)\b"),
+    Phrase(
+        "flush",
+        r"\b(?:flush(?:ed)?|purged?|invalidated?|invalidation|cleared?)\b.*\bcache\b|\bcache\b.*\b(?:flush(?:ed)?|purged?|invalidated?|cleared?)\b",
+    ),
+    Phrase(
+        "restart",
+        r"^(?:re)?start(?:ing|ed|up)?$|^boot(?:ing|ed)?\b|^(?:\w+ ){0,2}(?:re)?start(?:ing|ed|up)\b|"
+        r"\bstarted server process\b|"
+        r"\b(?:server|service|process|replica|pod|app|application) (?:re)?start(?:ing|ed|up|s)?\b",
+        rf"\b(?:{_DONE}|waiting|ready|after|request|job|task|thread|worker|session|span|timer|probe|upload|download|"
+        r"batch)\b",
+    ),
+)
+
+_RAW: pl.Schema = pl.Schema(
+    dict(PARSED) | {"ts": pl.Datetime("us", "UTC"), "naive": pl.Boolean(), "yearless": pl.Boolean()}
+)
+
+#: EVENT without source and line, which the claim stage knows, and labels still as String.
+CONFORMED: pl.Schema = pl.Schema(
+    {
+        "row": pl.UInt32(),
+        "ts": pl.Datetime("us", "UTC"),
+        "naive": pl.Boolean(),
+        "yearless": pl.Boolean(),
+        "replica": pl.String(),
+        "op": pl.Enum(OPS),
+        "cache": pl.String(),
+        "outcome": pl.String(),
+        "model": pl.String(),
+        "version": pl.String(),
+        "key": pl.UInt64(),
+        "digest": pl.String(),
+        "reason": pl.String(),
+        "n": pl.UInt32(),
+        "seconds": pl.Float64(),
+    }
+)
+
+
+def conform(parsed: pl.DataFrame, newest: pl.Series, zone: Zone) -> pl.DataFrame:
+    """Turn PARSED rows (with `ts`, `naive` where the scanner read the time) into CONFORMED rows, events only.
+
+    `newest` (Datetime us) is, per row, when its file was last written.
+    """
+    raw = _complete(parsed)
+    said = _with_words(raw)
+    events = said.filter(_is_event())
+    if events.height == raw.height:
+        return _fields(events, newest, zone)
+    keep = said.select(keep=_is_event()).to_series()
+    return _fields(events, newest.filter(keep), zone)
+
+
+def _complete(parsed: pl.DataFrame) -> pl.DataFrame:
+    missing = {name: dtype for name, dtype in _RAW.items() if name not in parsed.columns}
+    return parsed.with_columns([pl.lit(None, dtype).alias(name) for name, dtype in missing.items()])
+
+
+def _with_words(raw: pl.DataFrame) -> pl.DataFrame:
+    """Add what the words of event, message, outcome and flag say; an explicit op stands."""
+    named = pl.coalesce(pl.col("event"), pl.col("message")).cast(pl.String)
+    frame = raw.with_columns(
+        _event_text=pl.col("event").cast(pl.String), _message_text=pl.col("message").cast(pl.String)
+    )
+    for column in ("event", "message"):
+        frame = _read_words(frame, f"_{column}_text", column)
+    asked = pl.col("outcome").cast(pl.String).str.to_lowercase()
+    edge = pl.col("cache") == "edge"
+    word = pl.when(edge).then(_mapped(asked, EDGE_WORDS)).otherwise(_mapped(asked, OUTCOME_WORDS))
+    flag = _mapped(pl.col("hit").cast(pl.String).str.to_lowercase(), _FLAGS)
+    frame = frame.with_columns(
+        _outcome=pl.coalesce(word, flag, pl.col("event_outcome"), pl.col("message_outcome")),
+        _expired=asked == "expired",
+        _named=named.str.to_lowercase().str.contains(r"model[ _-]?cache"),
+    )
+    plain = pl.coalesce(word, flag).is_not_null()
+    other = pl.coalesce(pl.col("event_op"), pl.col("message_op"))
+    op = (
+        pl.when(pl.col("op").is_not_null())
+        .then(pl.col("op").cast(pl.String))
+        .when(pl.col("event_op").is_not_null())
+        .then(pl.col("event_op"))
+        .when(plain)
+        .then(pl.lit("lookup"))
+        .otherwise(other)
+    )
+    return frame.with_columns(_op=op)
+
+
+def _mapped(text: pl.Expr, words: dict[str, str]) -> pl.Expr:
+    return text.replace_strict(words, default=None, return_dtype=pl.String)
+
+
+def _read_words(frame: pl.DataFrame, text: str, name: str) -> pl.DataFrame:
+    """Add NAME_op and NAME_outcome by classifying each distinct text once."""
+    distinct = frame.select(pl.col(text).drop_nulls().unique())
+    if distinct.is_empty():
+        return frame.with_columns(
+            pl.lit(None, pl.String).alias(f"{name}_op"), pl.lit(None, pl.String).alias(f"{name}_outcome")
+        )
+    read = distinct.with_columns(classify(pl.col(text))).rename({"op": f"{name}_op", "outcome": f"{name}_outcome"})
+    return frame.join(read, on=text, how="left", maintain_order="left")
+
+
+def classify(text: pl.Expr) -> list[pl.Expr]:
+    """Return the expressions `op` and `outcome` for free texts; both null where no phrase fits."""
+    plain = text.str.slice(0, 300).str.to_lowercase().str.replace_all(r"[_\-./]+", " ")
+    op: pl.Expr = pl.lit(None, pl.String)
+    outcome: pl.Expr = pl.lit(None, pl.String)
+    for phrase in reversed(PHRASES):
+        fits = plain.str.contains(phrase.yes)
+        if phrase.unless:
+            fits &= ~plain.str.contains(phrase.unless)
+        op = pl.when(fits).then(pl.lit(phrase.op)).otherwise(op)
+        outcome = pl.when(fits).then(pl.lit(phrase.outcome, pl.String)).otherwise(outcome)
+    return [op.alias("op"), outcome.alias("outcome")]
+
+
+def _is_event() -> pl.Expr:
+    op, model = pl.col("_op"), _label("model")
+    lookup = (
+        (op == "lookup")
+        & pl.col("_outcome").is_not_null()
+        & (model.is_not_null() | pl.col("url").is_null() & (pl.col("cache").fill_null("") != "edge"))
+    )
+    target = pl.coalesce(_label("to_version"), _label("version")).is_not_null()
+    rollout = (op == "rollout") & model.is_not_null() & target
+    fleet = op.is_in(["restart", "flush", "sample"])
+    about_model = op.is_in(["load_start", "load", "load_fail", "unload", "evict", "expire"]) & model.is_not_null()
+    return (lookup | rollout | fleet | about_model).fill_null(False)
+
+
+def _label(name: str) -> pl.Expr:
+    """A model or version as written; blank and "-" mean none. Where it is missing a URL may name it."""
+    text = pl.col(name).cast(pl.String).str.strip_chars()
+    clean = pl.when(text.is_in(["", "-", "null", "None"])).then(None).otherwise(text)
+    if name == "model":
+        return pl.coalesce(clean, urls.model(pl.col("url")))
+    if name == "version":
+        return pl.coalesce(clean, urls.version(pl.col("url")))
+    return clean
+
+
+def _fields(events: pl.DataFrame, newest: pl.Series, zone: Zone) -> pl.DataFrame:
+    op = pl.col("_op")
+    timed = _times(events, newest, zone)
+    to_version = pl.coalesce(_label("to_version"), _label("version"))
+    expired = pl.when(pl.col("_expired") & (op == "lookup")).then(pl.lit("expired"))
+    model = _label("model")
+    return timed.select(
+        "row",
+        "ts",
+        "naive",
+        "yearless",
+        replica=pl.when(op == "rollout").then(None).otherwise(pl.col("replica").cast(pl.String)),
+        op=op.cast(pl.Enum(OPS)),
+        cache=_cache(op),
+        outcome=pl.when(op == "lookup").then(pl.col("_outcome")),
+        model=pl.when((op == "lookup") & model.is_null()).then(pl.lit(UNNAMED)).otherwise(model),
+        version=pl.when(op == "rollout").then(to_version).otherwise(_label("version")),
+        key=_hashed(pl.col("key")),
+        digest=pl.col("digest").cast(pl.String),
+        reason=pl.coalesce(expired, _reason(op)),
+        n=pl.col("n").fill_null(1),
+        seconds=_seconds(),
+    )
+
+
+def _reason(op: pl.Expr) -> pl.Expr:
+    """A roll-back said only in words ("rolled back to v41") is kept as the reason of the rollout."""
+    words = pl.coalesce(pl.col("_event_text"), pl.col("_message_text")).str.to_lowercase()
+    back = words.str.contains(r"roll(?:ed|ing)?[ _-]?back|revert")
+    said = pl.col("reason").cast(pl.String)
+    return pl.when((op == "rollout") & back).then(pl.lit("rollback")).when(op == "lookup").then(None).otherwise(said)
+
+
+def _hashed(key: pl.Expr) -> pl.Expr:
+    return pl.when(key.is_not_null()).then(key.cast(pl.String).hash(seed=0))
+
+
+def _cache(op: pl.Expr) -> pl.Expr:
+    """Loaded models and results are two caches of one model; a log that does not say which gives `default`."""
+    given = pl.col("cache").cast(pl.String).str.to_lowercase()
+    whole_model = (op == "evict") & pl.col("key").is_null()
+    of_model = op.is_in(["load_start", "load", "load_fail", "unload", "rollout"]) | whole_model | pl.col("_named")
+    return (
+        pl.when(given.is_in(list(CACHES)))
+        .then(given)
+        .when(of_model.fill_null(False))
+        .then(pl.lit("model"))
+        .when(given.is_not_null() & (given != ""))
+        .then(given)
+        .otherwise(pl.lit("default"))
+    )
+
+
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+def _seconds() -> pl.Expr:
+    text = pl.col("duration").cast(pl.String)
+    number = text.str.extract(r"^\s*(\d+(?:\.\d+)?)\s*[a-zµμ]+\s*$").cast(pl.Float64, strict=False)
+    unit = text.str.extract(r"^\s*\d+(?:\.\d+)?\s*([a-zµμ]+)\s*$").replace_strict(
+        _UNITS, default=None, return_dtype=pl.Float64
+    )
+    ms = pl.col("ms").cast(pl.String).str.strip_chars().cast(pl.Float64, strict=False)
+    return pl.coalesce(pl.col("seconds").cast(pl.Float64, strict=False), ms / 1000, number * unit)
+
+
+def _times(events: pl.DataFrame, newest: pl.Series, zone: Zone) -> pl.DataFrame:
+    """Fill ts from the text of the time where the scanner did not read it, and shift what it read as naive."""
+    frame = events.with_columns(newest.alias("_newest"))
+    if frame["naive"].any() and zone.name != "UTC":
+        local = zone.to_utc(pl.col("ts").dt.replace_time_zone(None))
+        frame = frame.with_columns(ts=pl.when(pl.col("naive")).then(local).otherwise(pl.col("ts")))
+    open_ = pl.col("ts").is_null() & pl.col("time").is_not_null()
+    if not frame.select(open_.any()).item():
+        return frame.with_columns(pl.col("naive", "yearless").fill_null(False))
+    clock = instants(frame["time"].cast(pl.String), frame["_newest"], zone)
+    return frame.with_columns(
+        ts=pl.coalesce(pl.col("ts"), clock["ts"]),
+        naive=pl.coalesce(pl.col("naive"), clock["naive"]),
+        yearless=pl.coalesce(pl.col("yearless"), clock["yearless"]),
+    )

@@ -1,0 +1,118 @@
+"""Which inputs the user named: files, folders (walked), globs and standard input.
+
+Nothing here reads a file's content. What cannot be read becomes a Source with a note, never an error:
+it is shown in the report. Symbolic links to files are followed once; links to folders are not.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+
+from cachelog.contract.errors import UsageError
+
+STDIN = "-"
+
+_ENDING = re.compile(r"(\.(gz|zst|bz2|xz|log|json|jsonl|ndjson|txt|out|err)|\.\d+|[.-]\d{8}(-\d{6})?)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One input: `path` as shown to the user, `note` says why it is not read (then nothing else counts)."""
+
+    path: str
+    size: int = 0  # bytes on disk, 0 for pipes
+    mtime: float | None = None  # seconds since the epoch; the year of lines that have none
+    note: str | None = None
+    fallback: str = ""  # replica name when neither line nor envelope gives one
+
+
+def discover(paths: Sequence[str]) -> list[Source]:
+    """Return every input under `paths` in a stable order, each file once; raises UsageError on a missing path."""
+    found: dict[str, Source] = {}
+    inodes: set[tuple[int, int]] = set()
+    for path in paths:
+        for source, identity in _expand(path):
+            if source.path in found or (identity is not None and identity in inodes):
+                continue
+            found[source.path] = source
+            if identity is not None:
+                inodes.add(identity)
+    sources = [found[p] for p in sorted(found)]
+    return [replace(s, fallback=name) for s, name in zip(sources, _names([s.path for s in sources]), strict=True)]
+
+
+_Found = tuple[Source, tuple[int, int] | None]
+
+
+def _expand(path: str) -> Iterator[_Found]:
+    if path == STDIN:
+        yield Source(STDIN), None
+    elif os.path.isdir(path):
+        yield from _walk(path)
+    elif os.path.lexists(path):
+        yield _file(path, named=True)
+    elif matches := sorted(glob.glob(path, recursive=True)):
+        for match in matches:
+            yield from _expand(match)
+    else:
+        raise UsageError(f"no such file or folder: {path!r}; name a log file, a folder of logs, a glob, or - for stdin")
+
+
+def _walk(folder: str) -> Iterator[_Found]:
+    broken: list[_Found] = []
+
+    def unreadable(error: OSError) -> None:
+        broken.append((Source(str(error.filename), note=f"not read: {error.strerror}"), None))
+
+    for root, folders, names in os.walk(folder, onerror=unreadable):
+        folders.sort()
+        for name in sorted(names):
+            yield _file(os.path.join(root, name), named=False)
+    yield from broken
+
+
+def _file(path: str, *, named: bool) -> _Found:
+    """Describe one path; a pipe is read only when the user named it, inside a folder it could block for ever."""
+    try:
+        info = os.stat(path)
+    except OSError as error:
+        return Source(path, note=f"not read: {error.strerror}"), None
+    if stat.S_ISREG(info.st_mode):
+        return Source(path, info.st_size, info.st_mtime), (info.st_dev, info.st_ino)
+    if named and (stat.S_ISFIFO(info.st_mode) or stat.S_ISCHR(info.st_mode)):
+        return Source(path), None
+    return Source(path, note="not read: not a regular file"), None
+
+
+def stem(path: str) -> str:
+    """Return a file's name without the endings of logs, rotation and compression."""
+    name = PurePath(path).name
+    while (shorter := _ENDING.sub("", name)) not in ("", name):
+        name = shorter
+    return name
+
+
+def _names(paths: list[str]) -> list[str]:
+    """Name each file: its stem, or the nearest folder in which files of one stem differ (edge-a/access.log)."""
+    by_stem: dict[str, list[str]] = {}
+    for path in paths:
+        by_stem.setdefault(stem(path), []).append(path)
+    return [_distinct(path, by_stem[stem(path)]) for path in paths]
+
+
+def _distinct(path: str, peers: list[str]) -> str:
+    folders = sorted({PurePath(p).parent for p in peers})
+    if len(folders) == 1:
+        return "stdin" if path == STDIN else stem(path)
+    mine = PurePath(path).parent.parts
+    for depth in range(1, len(mine) + 1):
+        others = {f.parts[-depth] if len(f.parts) >= depth else "" for f in folders}
+        if len(others) > 1:
+            return mine[-depth]
+    return stem(path)

@@ -1,0 +1,88 @@
+"""The books of reading: every line of every input is an event, quiet, joined, unclaimed or bad."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from cachelog.contract.finding import InputReport
+from cachelog.ingest.discover import Source
+from cachelog.ingest.lines import ReadLog
+
+STATES = ("events", "quiet", "joined", "unclaimed", "bad")
+EVENTS, QUIET, JOINED, UNCLAIMED, BAD = range(len(STATES))
+
+
+@dataclass(frozen=True)
+class UnitBooks:
+    """The books of one unit: per row its state, format and envelope (codes), and what was assumed of its time."""
+
+    source: npt.NDArray[np.uint32]
+    state: npt.NDArray[np.uint8]
+    format: npt.NDArray[np.int16]  # index into Books.formats, -1 for none
+    envelope: npt.NDArray[np.int16]
+    assumed: tuple[tuple[int, str, int], ...]  # source, what, how many events
+
+
+@dataclass
+class Books:
+    """Sums over units, by input."""
+
+    formats: tuple[str, ...]
+    envelopes: tuple[str, ...]
+    states: dict[int, npt.NDArray[np.int64]] = field(default_factory=dict)
+    read_as: dict[int, Counter[str]] = field(default_factory=dict)
+    wrapped: dict[int, Counter[str]] = field(default_factory=dict)
+    assumed: dict[int, Counter[str]] = field(default_factory=dict)
+
+    def add(self, unit: UnitBooks) -> None:
+        """Add one unit."""
+        for source in np.unique(unit.source).tolist():
+            mine = unit.source == source
+            counts = np.bincount(unit.state[mine], minlength=len(STATES)).astype(np.int64)
+            self.states[source] = self.states.get(source, np.zeros(len(STATES), np.int64)) + counts
+            _count(self.read_as, source, unit.format[mine], self.formats)
+            _count(self.wrapped, source, unit.envelope[mine], self.envelopes)
+        for source, what, many in unit.assumed:
+            self.assumed.setdefault(source, Counter())[what] += many
+
+    def report(self, sources: Sequence[Source], log: ReadLog) -> tuple[InputReport, ...]:
+        """Return the inputs in order, each with lines = events + quiet + joined + unclaimed + bad."""
+        return tuple(self._input(i, source, log) for i, source in enumerate(sources))
+
+    def _input(self, index: int, source: Source, log: ReadLog) -> InputReport:
+        counts = self.states.get(index, np.zeros(len(STATES), np.int64))
+        return InputReport(
+            path=source.path,
+            format=_most(self.read_as.get(index)) or "unknown",
+            envelope=_most(self.wrapped.get(index)),
+            bytes=log.bytes.get(index, 0),
+            lines=int(counts.sum()),
+            **{state: int(counts[code]) for code, state in enumerate(STATES)},
+            clock=_clock(self.assumed.get(index)),
+            note=source.note or log.notes.get(index),
+        )
+
+
+def _count(into: dict[int, Counter[str]], source: int, codes: npt.NDArray[np.int16], names: tuple[str, ...]) -> None:
+    seen, many = np.unique(codes[codes >= 0], return_counts=True)
+    counter = into.setdefault(source, Counter())
+    for code, count in zip(seen.tolist(), many.tolist(), strict=True):
+        counter[names[code]] += count
+
+
+def _most(counter: Counter[str] | None) -> str | None:
+    """Return the names seen, the most frequent first, joined by +."""
+    if not counter:
+        return None
+    return "+".join(name for name, _ in sorted(counter.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _clock(counter: Counter[str] | None) -> str | None:
+    if not counter:
+        return None
+    return "; ".join(f"{what} ({many} events)" for what, many in sorted(counter.items()))

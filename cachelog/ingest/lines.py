@@ -1,0 +1,302 @@
+"""Files to units: about 16 MB of whole lines, from one big file or many small ones, decompressed on the way.
+
+A unit remembers which of its rows belong to which input and line, so that every later stage is one
+vectorised pass whatever the sizes of the files. Memory is bounded by the unit, also for one endless line.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import sys
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from cachelog.contract.limits import DEFAULT, Limits
+from cachelog.ingest.discover import STDIN, Source
+
+#: Stands for a line that is too long to keep: no valid UTF-8, so every reader counts it as bad.
+OVERLONG = b"\xff"
+
+_GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_BOM = b"\xef\xbb\xbf"
+_CHUNK = 4 << 20
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Rows row0.. of a unit are lines line0.. of input `source`."""
+
+    row0: int
+    source: int
+    line0: int
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Whole lines, each ended by a newline."""
+
+    data: bytes
+    segments: tuple[Segment, ...]
+    rows: int
+
+    def sources(self) -> npt.NDArray[np.uint32]:
+        """Return the input of each row."""
+        return np.repeat(np.array([s.source for s in self.segments], np.uint32), self._lengths())
+
+    def lines(self) -> npt.NDArray[np.uint64]:
+        """Return the 1-based line number of each row within its input."""
+        shift = np.array([s.line0 - s.row0 for s in self.segments], np.int64)
+        return (np.arange(self.rows, dtype=np.int64) + np.repeat(shift, self._lengths())).astype(np.uint64)
+
+    def _lengths(self) -> npt.NDArray[np.int64]:
+        starts = [s.row0 for s in self.segments]
+        return np.array([*starts[1:], self.rows], np.int64) - np.array(starts, np.int64)
+
+
+@dataclass
+class ReadLog:
+    """What reading itself learnt, by input: bytes after decompression and why an input ended early."""
+
+    bytes: dict[int, int] = field(default_factory=dict)
+    notes: dict[int, str] = field(default_factory=dict)
+
+
+def units(
+    sources: Sequence[Source],
+    log: ReadLog,
+    *,
+    keep_open: Callable[[bytes], bool] = lambda line: False,
+    limits: Limits = DEFAULT,
+    spool: str | None = None,
+    advance: Callable[[int], None] = lambda count: None,
+) -> Iterator[Unit]:
+    """Yield units over all inputs in order; small inputs share one.
+
+    `keep_open(line)` is true for a line that the next one continues: a unit never ends on one. Standard input
+    is copied to the file `spool` while it is read. `advance` gets the number of compressed bytes read.
+    """
+    parts: list[bytes] = []
+    segments: list[Segment] = []
+    rows = size = 0
+    for index, source in enumerate(sources):
+        if source.note:
+            continue
+        line = 1
+        for block in _blocks(index, source, log, keep_open, limits, spool, advance):
+            if size and size + len(block) > limits.block_bytes:
+                yield Unit(b"".join(parts), tuple(segments), rows)
+                parts, segments, rows, size = [], [], 0, 0
+            count = block.count(b"\n")
+            segments.append(Segment(rows, index, line))
+            parts.append(block)
+            rows, size, line = rows + count, size + len(block), line + count
+    if parts:
+        yield Unit(b"".join(parts), tuple(segments), rows)
+
+
+def _blocks(
+    index: int,
+    source: Source,
+    log: ReadLog,
+    keep_open: Callable[[bytes], bool],
+    limits: Limits,
+    spool: str | None,
+    advance: Callable[[int], None],
+) -> Iterator[bytes]:
+    """Yield blocks of whole lines of one input; damage ends the input with a note, never with an error."""
+    cutter = _Cutter(keep_open, limits)
+    try:
+        for number, chunk in enumerate(_chunks(source, spool, advance)):
+            log.bytes[index] = log.bytes.get(index, 0) + len(chunk)
+            yield from cutter.feed(chunk.removeprefix(_BOM) if number == 0 else chunk)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        log.notes[index] = f"ended early: {getattr(error, 'strerror', None) or error}"
+    yield from cutter.close()
+
+
+class _Cutter:
+    """Cuts a stream of chunks into blocks of whole lines of about limits.block_bytes."""
+
+    def __init__(self, keep_open: Callable[[bytes], bool], limits: Limits) -> None:
+        self.keep_open = keep_open
+        self.limits = limits
+        self.held: list[bytes] = []
+        self.size = 0
+        self.tail = 0  # bytes since the last newline
+        self.overlong = False
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Take a chunk; yield a block when there is enough."""
+        if self.overlong:
+            cut = chunk.find(b"\n")
+            if cut < 0:
+                return
+            chunk, self.overlong = OVERLONG + chunk[cut:], False
+        last = chunk.rfind(b"\n")
+        self.tail = len(chunk) - last - 1 if last >= 0 else self.tail + len(chunk)
+        self.held.append(chunk)
+        self.size += len(chunk)
+        if self.tail > self.limits.line_bytes:
+            yield from self._give_up_line()
+        elif self.size >= self.limits.block_bytes and self.size > self.tail:
+            yield from self._cut()
+
+    def _give_up_line(self) -> Iterator[bytes]:
+        whole = b"".join(self.held)
+        end = len(whole) - self.tail
+        self.held, self.size, self.tail, self.overlong = [], 0, 0, True
+        if end:
+            yield whole[:end]
+
+    def _cut(self) -> Iterator[bytes]:
+        whole = b"".join(self.held)
+        end = self._closed(whole, len(whole) - self.tail)
+        self.held, self.size = [whole[end:]], len(whole) - end
+        if end:
+            yield whole[:end]
+
+    def _closed(self, whole: bytes, end: int) -> int:
+        """Return the end of the last line that stands alone, at most line_bytes before `end`."""
+        cut = end
+        while cut > 0 and end - cut < self.limits.line_bytes:
+            start = whole.rfind(b"\n", 0, cut - 1) + 1
+            if not self.keep_open(whole[start : cut - 1]):
+                return cut
+            cut = start
+        return end
+
+    def close(self) -> Iterator[bytes]:
+        """Yield what is left; a last line without a newline is a line."""
+        whole = b"".join(self.held) + (OVERLONG if self.overlong else b"")
+        if whole:
+            yield whole if whole.endswith(b"\n") else whole + b"\n"
+
+
+def _chunks(source: Source, spool: str | None, advance: Callable[[int], None]) -> Iterator[bytes]:
+    with _Counted(_raw(source), spool if source.path == STDIN else None, advance) as raw:
+        head = raw.peek()
+        if head.startswith(_GZIP):
+            stream: BinaryIO = gzip.GzipFile(fileobj=raw, mode="rb")  # type: ignore[assignment, arg-type]
+        elif head.startswith(_ZSTD):
+            stream = _zstd(raw)
+        else:
+            stream = raw  # type: ignore[assignment]
+        while chunk := stream.read(_CHUNK):
+            yield chunk
+
+
+def _raw(source: Source) -> BinaryIO:
+    return sys.stdin.buffer if source.path == STDIN else open(source.path, "rb", buffering=0)
+
+
+def _zstd(raw: _Counted) -> BinaryIO:
+    import pyarrow as pa
+
+    stream: BinaryIO = pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd")
+    return stream
+
+
+class _Counted:
+    """A readable that counts what is read, looks ahead without seeking, and copies standard input to the spool."""
+
+    def __init__(self, raw: BinaryIO, spool: str | None, advance: Callable[[int], None]) -> None:
+        self.raw = raw
+        self.copy = open(spool, "ab") if spool else None  # noqa: SIM115 - closed with this reader
+        self.advance = advance
+        self.head = b""
+        self.closed = False
+
+    def __enter__(self) -> _Counted:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the spool, and the file unless it is standard input."""
+        if self.copy:
+            self.copy.close()
+        if self.raw is not sys.stdin.buffer:
+            self.raw.close()
+        self.closed = True
+
+    def readable(self) -> bool:
+        """Return True: pyarrow and gzip ask."""
+        return True
+
+    def peek(self) -> bytes:
+        """Return the first bytes without consuming them."""
+        while len(self.head) < len(_ZSTD) and (more := self._next(64 << 10)):
+            self.head += more
+        return self.head
+
+    def read(self, size: int = -1) -> bytes:
+        """Read up to `size` bytes, everything when it is negative."""
+        if size is None or size < 0:
+            rest, self.head = self.head, b""
+            return rest + b"".join(iter(lambda: self._next(_CHUNK), b""))
+        if self.head:
+            taken, self.head = self.head[:size], self.head[size:]
+            return taken
+        return self._next(size)
+
+    def _next(self, size: int) -> bytes:
+        data = self.raw.read(size) or b""
+        if self.copy:
+            self.copy.write(data)
+        self.advance(len(data))
+        return data
+
+
+def spool_file() -> str:
+    """Create a private temporary file for standard input and return its path; remove it with `drop_spool`."""
+    folder = tempfile.mkdtemp(prefix="cachelog-")
+    return os.path.join(folder, "stdin")
+
+
+def drop_spool(path: str) -> None:
+    """Remove what spool_file made."""
+    with suppress(OSError):
+        shutil.rmtree(os.path.dirname(path))
+
+
+def cite(source: Source, wanted: Sequence[int], context: int = 0, spool: str | None = None) -> dict[int, str]:
+    """Return the raw text of 1-based lines `wanted` with `context` lines around each, by line number.
+
+    Reads the input once more up to the last wanted line. Undecodable bytes are shown as escapes.
+    """
+    if source.path == STDIN:
+        if spool is None:
+            return {}
+        source = Source(spool)
+    numbers = sorted({n for w in wanted for n in range(max(1, w - context), w + context + 1)})
+    found: dict[int, str] = {}
+    first = 1
+    for unit in units([source], ReadLog()):
+        stop = first + unit.rows
+        found |= _pick(unit.data, [n for n in numbers if first <= n < stop], first)
+        if not numbers or numbers[-1] < stop:
+            break
+        first = stop
+    return found
+
+
+def _pick(data: bytes, numbers: list[int], first: int) -> dict[int, str]:
+    view = np.frombuffer(data, np.uint8)
+    ends = np.flatnonzero(view == ord("\n"))
+    picked: dict[int, str] = {}
+    for number in numbers:
+        row = number - first
+        start = int(ends[row - 1]) + 1 if row else 0
+        picked[number] = data[start : int(ends[row])].rstrip(b"\r").decode("utf-8", "backslashreplace")
+    return picked

@@ -1,0 +1,1 @@
+"""Small frames that several detectors share."""

@@ -1,0 +1,202 @@
+"""The whole story on one page: stage -> frames -> detect -> link -> rank -> Report."""
+
+from __future__ import annotations
+
+import fnmatch
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from importlib import import_module
+from types import ModuleType
+
+import polars as pl
+
+import cachelog
+from cachelog import blindness, rank
+from cachelog.attribution import link
+from cachelog.contract.finding import Evidence, Finding, ModelRow, Report, Severity
+from cachelog.contract.limits import DEFAULT, Limits
+from cachelog.contract.rule import Frames
+from cachelog.ingest import json_scan, lines
+from cachelog.ingest.discover import STDIN, Source
+from cachelog.ingest.stage import Staged, stage
+from cachelog.metrics import residency, windows
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for; globs are of the shell kind, an empty tuple means everything."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    models: tuple[str, ...] = ()
+    replicas: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    top: int | None = None
+    min_severity: Severity = Severity.INFO
+    tz: str = "UTC"
+    order: tuple[str, ...] = ()  # version labels, oldest first
+    limits: Limits = DEFAULT
+
+
+Progress = Callable[[int, int], None]
+
+
+def detectors() -> Mapping[str, ModuleType]:
+    """Return the rules by id; a rule is registered by its file being in the folder."""
+    return {name.replace("_", "-"): module for name, module in _rooms("cachelog.detectors").items()}
+
+
+def dialects() -> Mapping[str, ModuleType]:
+    """Return the dialects by name."""
+    return _rooms("cachelog.dialects")
+
+
+def envelopes() -> Mapping[str, ModuleType]:
+    """Return the envelopes by name."""
+    return _rooms("cachelog.envelopes")
+
+
+def _rooms(package: str) -> dict[str, ModuleType]:
+    folder = import_module(package).__path__
+    names = sorted(found.name for found in pkgutil.iter_modules(folder))
+    return {name: import_module(f"{package}.{name}") for name in names}
+
+
+def engine() -> str:
+    """Return which engine reads JSON lines."""
+    return json_scan.engine()
+
+
+def analyze(paths: Sequence[str], options: Options = Options(), progress: Progress | None = None) -> Report:
+    """Read the logs under `paths` and return what went wrong, ranked, with the text of every cited line.
+
+    Ctrl-C while reading gives the report of what was read, marked partial. Raises UsageError.
+    """
+    spool = lines.spool_file() if STDIN in paths else None
+    try:
+        staged = _stage(paths, options, spool, progress)
+        events = _wanted(staged.events, options)
+        frames = _frames(events, options)
+        if frames is None:
+            return _report(staged, (), (), (), frames)
+        found, errors = _detect(events.lazy(), frames, options.limits)
+        ranked = rank.rank(link(found, frames, options.limits), frames, options.limits)
+        models = windows.models(frames.counts, frames.order, frames.start, frames.end)
+        cited = _cited(_asked(ranked, options), staged.sources, spool)
+        return _report(staged, models, cited, errors, frames)
+    finally:
+        if spool:
+            lines.drop_spool(spool)
+
+
+def inspect(paths: Sequence[str], options: Options = Options(), progress: Progress | None = None) -> Report:
+    """Read the logs and return how each input was read, without judging what happened."""
+    from cachelog.ingest.fieldmap import fields
+
+    spool = lines.spool_file() if STDIN in paths else None
+    try:
+        staged = _stage(paths, options, spool, progress)
+        frames = _frames(_wanted(staged.events, options), options)
+        models = windows.models(frames.counts, frames.order, frames.start, frames.end) if frames else ()
+        taken = {source.path: fields(source, spool) for source in staged.sources if not source.note}
+        return replace(_report(staged, models, (), (), frames), fields=taken)
+    finally:
+        if spool:
+            lines.drop_spool(spool)
+
+
+def context(report: Report, evidence: Evidence, around: int) -> list[tuple[int, str, bool]]:
+    """Return (line number, raw text, is it the cited line) for `around` lines on both sides of a cited line."""
+    found = lines.cite(Source(evidence.path), [evidence.line], around)
+    return [(number, text, number == evidence.line) for number, text in sorted(found.items())]
+
+
+def _stage(paths: Sequence[str], options: Options, spool: str | None, progress: Progress | None) -> Staged:
+    return stage(
+        paths, dialects=dialects(), envelopes=envelopes(), tz=options.tz, spool=spool, progress=progress,
+        limits=options.limits,
+    )  # fmt: skip
+
+
+def _wanted(events: pl.DataFrame, options: Options) -> pl.DataFrame:
+    """Keep the events of the asked time, models and replicas; fleet-wide events (no model, no replica) stay."""
+    keep: list[pl.Expr] = []
+    if options.since:
+        keep.append(pl.col("ts") >= options.since)
+    if options.until:
+        keep.append(pl.col("ts") < options.until)
+    for column, globs in (("model", options.models), ("replica", options.replicas)):
+        if globs:
+            known = events[column].unique().drop_nulls().cast(pl.String).to_list()
+            asked = [name for name in known if any(fnmatch.fnmatchcase(name, g) for g in globs)]
+            keep.append(pl.col(column).cast(pl.String).is_in(asked) | pl.col(column).is_null())
+    return events.filter(keep) if keep else events
+
+
+def _frames(events: pl.DataFrame, options: Options) -> Frames | None:
+    """Make the frames that detectors share; None when no event has a time."""
+    start, end = events["ts"].min(), events["ts"].max()
+    if not isinstance(start, datetime) or not isinstance(end, datetime):
+        return None
+    timed = events.lazy().filter(pl.col("ts").is_not_null())
+    counts, base = windows.counts(timed, start, end)
+    order, changes, levels, replicas = residency.version_frames(timed, options.order)
+    return Frames(start, end, base, counts, changes, order, levels, replicas)
+
+
+def _detect(events: pl.LazyFrame, frames: Frames, limits: Limits) -> tuple[list[Finding], tuple[str, ...]]:
+    """Run every rule; one that raises costs only itself and is named in the report."""
+    found: list[Finding] = []
+    errors: list[str] = []
+    for rule, module in detectors().items():
+        try:
+            found += module.detect(events, frames, limits)
+        except Exception as error:
+            errors.append(f"{rule}: {type(error).__name__}: {error}")
+    return found, tuple(errors)
+
+
+def _asked(findings: Sequence[Finding], options: Options) -> list[Finding]:
+    """Apply --rule, --min-severity and --top, which choose what is shown, not what is found."""
+    kept = [f for f in findings if f.severity >= options.min_severity]
+    if options.rules:
+        kept = [f for f in kept if any(fnmatch.fnmatchcase(f.rule, g) for g in options.rules)]
+    kept = kept[: options.top] if options.top is not None else kept
+    shown = {f.id for f in kept}
+    return [f if f.caused_by in shown else replace(f, caused_by=None) for f in kept]
+
+
+def _cited(findings: Sequence[Finding], sources: Sequence[Source], spool: str | None) -> tuple[Finding, ...]:
+    """Read the cited lines again and put their paths and texts into the evidence."""
+    wanted: dict[int, set[int]] = {}
+    for finding in findings:
+        for item in finding.evidence:
+            wanted.setdefault(item.source, set()).add(item.line)
+    texts = {index: lines.cite(sources[index], sorted(numbers), 0, spool) for index, numbers in sorted(wanted.items())}
+
+    def cited(item: Evidence) -> Evidence:
+        return replace(item, path=sources[item.source].path, text=texts[item.source].get(item.line, ""))
+
+    return tuple(replace(f, evidence=tuple(cited(e) for e in f.evidence)) for f in findings)
+
+
+def _report(
+    staged: Staged,
+    models: tuple[ModelRow, ...],
+    findings: tuple[Finding, ...],
+    errors: tuple[str, ...],
+    frames: Frames | None,
+) -> Report:
+    return Report(
+        tool={"name": "cachelog", "version": cachelog.__version__},
+        partial=staged.partial,
+        start=frames.start if frames else None,
+        end=frames.end if frames else None,
+        inputs=staged.inputs,
+        limits=blindness.limits(staged.inputs, staged.events, models, frames),
+        models=models,
+        findings=findings,
+        errors=errors,
+    )

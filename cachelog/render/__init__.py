@@ -1,0 +1,1 @@
+"""A Report in, text out: one file a format."""
