@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import fnmatch
-import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from importlib import import_module
-from types import ModuleType
 
 import polars as pl
 
@@ -22,6 +19,7 @@ from cachelog.ingest import json_scan, lines
 from cachelog.ingest.discover import STDIN, Source
 from cachelog.ingest.stage import Staged, stage
 from cachelog.metrics import residency, windows
+from cachelog.rooms import detectors, dialects, envelopes
 
 
 @dataclass(frozen=True)
@@ -41,27 +39,6 @@ class Options:
 
 
 Progress = Callable[[int, int], None]
-
-
-def detectors() -> Mapping[str, ModuleType]:
-    """Return the rules by id; a rule is registered by its file being in the folder."""
-    return {name.replace("_", "-"): module for name, module in _rooms("cachelog.detectors").items()}
-
-
-def dialects() -> Mapping[str, ModuleType]:
-    """Return the dialects by name."""
-    return _rooms("cachelog.dialects")
-
-
-def envelopes() -> Mapping[str, ModuleType]:
-    """Return the envelopes by name."""
-    return _rooms("cachelog.envelopes")
-
-
-def _rooms(package: str) -> dict[str, ModuleType]:
-    folder = import_module(package).__path__
-    names = sorted(found.name for found in pkgutil.iter_modules(folder))
-    return {name: import_module(f"{package}.{name}") for name in names}
 
 
 def engine() -> str:

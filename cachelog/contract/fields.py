@@ -27,7 +27,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
     ),
     "version": (
         "model_version", "modelVersion", "model.version", "version", "model_ver", "servable_version",
-        "ml.model.version", "labels.model_version", "labels.version", "model_revision", "artifact_version", "revision", "ver",
+        "ml.model.version", "labels.model_version", "labels.version", "model_revision", "artifact_version",
+        "revision", "ver",
     ),
     "from_version": ("from_version", "fromVersion", "previous_version", "previousVersion", "old_version", "from"),
     "to_version": ("to_version", "toVersion", "target_version", "targetVersion", "new_version", "to"),

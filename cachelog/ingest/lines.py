@@ -6,7 +6,6 @@ vectorised pass whatever the sizes of the files. Memory is bounded by the unit, 
 
 from __future__ import annotations
 
-import gzip
 import os
 import shutil
 import sys
@@ -186,24 +185,39 @@ def _chunks(source: Source, spool: str | None, advance: Callable[[int], None]) -
     with _Counted(_raw(source), spool if source.path == STDIN else None, advance) as raw:
         head = raw.peek()
         if head.startswith(_GZIP):
-            stream: BinaryIO = gzip.GzipFile(fileobj=raw, mode="rb")  # type: ignore[assignment, arg-type]
+            yield from _gunzip(raw)
         elif head.startswith(_ZSTD):
-            stream = _zstd(raw)
+            yield from _unzstd(raw)
         else:
-            stream = raw  # type: ignore[assignment]
-        while chunk := stream.read(_CHUNK):
-            yield chunk
+            yield from iter(lambda: raw.read(_CHUNK), b"")
+
+
+def _gunzip(raw: _Counted) -> Iterator[bytes]:
+    """Yield at most _CHUNK at a time, so that neither a bomb nor a cut file costs more than that; members follow on."""
+    member, data = zlib.decompressobj(wbits=31), b""
+    fresh = True  # nothing of this member was seen yet
+    while data or (data := raw.read(1 << 20)):
+        fresh = False
+        if out := member.decompress(data, _CHUNK):
+            yield out
+        data = member.unconsumed_tail
+        if member.eof:
+            data = member.unused_data.lstrip(b"\0")
+            member, fresh = zlib.decompressobj(wbits=31), True
+    if not fresh:
+        yield member.flush()
+        raise EOFError("the compressed file is cut short")
+
+
+def _unzstd(raw: _Counted) -> Iterator[bytes]:
+    import pyarrow as pa
+
+    stream = pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd")
+    yield from iter(lambda: stream.read(_CHUNK >> 4), b"")
 
 
 def _raw(source: Source) -> BinaryIO:
     return sys.stdin.buffer if source.path == STDIN else open(source.path, "rb", buffering=0)
-
-
-def _zstd(raw: _Counted) -> BinaryIO:
-    import pyarrow as pa
-
-    stream: BinaryIO = pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd")
-    return stream
 
 
 class _Counted:

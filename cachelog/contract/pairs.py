@@ -1,0 +1,281 @@
+"""key=value pairs in text, read by layout: lines of one layout are matched by one regular expression.
+
+Most lines of a log share few sequences of keys. They are learnt from a sample, each becomes one anchored expression
+in which every byte decides (so the regex engine takes its fast path), and what fits none is cut into tokens one by
+one. Both ways give the same: quoted values with escapes, the last of duplicate keys, `key=` and `key=""` as null.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from cachelog.contract.fields import ALIASES, EDGE_ALIASES
+from cachelog.contract.quoting import unescape
+
+#: What a key looks like, and a value: quoted (perhaps followed by punctuation), bare, or nothing.
+KEY = r"[A-Za-z_@$][A-Za-z0-9_.@$/-]*"
+VALUE = r"""(?:"(?:[^"\\]|\\.)*"[,;)\]}>]*|'[^']*'[,;)\]}>]*|[^ \t"'][^ \t]*|)"""
+
+_OPENERS = r"[(\[{<]*"
+_ALPHA = r"[A-Za-z_]+"
+# a word with something else than letters in it, and not KEY=...: whatever it is, it hides no pair
+_ODD = r"[0-9.@$/-][A-Za-z0-9_.@$/-]*(?:[^A-Za-z0-9_.@$/= \t-][^ \t]*)?"
+_MIXED = rf"(?:[A-Za-z_]+(?:{_ODD}|[^A-Za-z0-9_.@$/= \t-][^ \t]*)|{_ODD}|[^A-Za-z0-9_.@$/= \t(\[{{<-][^ \t]*)"
+_DOUBLE = r"""\"((?:[^\"\\]|\\.)*)\"[,;)\]}>]*"""
+_SINGLE = r"""'([^']*)'[,;)\]}>]*"""
+_BARE = r"""([^ \t"'][^ \t]*)"""
+_TOKEN = re.compile(
+    rf"(?P<open>{_OPENERS})(?:(?P<key>{KEY})=(?P<value>{VALUE})|(?P<mixed>{_MIXED})|(?P<alpha>{_ALPHA}))(?=[ \t]|$)"
+)
+_PUNCTUATED = r"[,;)\]}>](?:[ \t]|$)"
+_GAP = re.compile(r"[ \t]+")
+# for lines that fit no layout: an open quote runs to the end of the line
+_LOOSE_VALUE = r"""(?:"(?:[^"\\]|\\.)*"?|'[^']*'|[^ \t"'][^ \t]*|)"""
+_LOOSE = rf"{_OPENERS}{KEY}={_LOOSE_VALUE}[^ \t]*|[^ \t]+"
+_LOOSE_PAIR = rf"(?s)^{_OPENERS}({KEY})=(.*)$"
+
+_SAMPLED = 128  # lines looked at to learn layouts
+_ROUNDS = 6
+_RARE = 64  # fewer lines than this are not worth a layout
+_LAYOUTS = 24  # learnt in one round
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which keys to return, and which bare words stand for a key that is true."""
+
+    keys: frozenset[str]
+    flags: frozenset[str] = frozenset()
+    prose: frozenset[str] = frozenset()  # keys whose unquoted value goes on over the bare words after it
+
+
+@dataclass(frozen=True)
+class _Layout:
+    pattern: str
+    names: tuple[str, ...]  # of the groups
+    quoted: frozenset[str]  # of the names
+    flags: tuple[str, ...]
+
+
+#: All names of contract/fields.py; `edge` is the status of an HTTP cache, which no other outcome may shadow.
+FIELDS: Mapping[str, tuple[str, ...]] = ALIASES | {
+    "outcome": tuple(a for a in ALIASES["outcome"] if a not in EDGE_ALIASES),
+    "edge": EDGE_ALIASES,
+}
+ALL = Wanted(
+    keys=frozenset(alias for names in FIELDS.values() for alias in names),
+    flags=frozenset(ALIASES["hit"]),
+    prose=frozenset(ALIASES["message"]),
+)
+
+
+def read(text: pl.Series, wanted: Wanted = ALL) -> pl.DataFrame:
+    """Return one row a text, one String column a wanted key that occurs; an empty value is null."""
+    rest = pl.DataFrame({"at": pl.Series(range(len(text)), dtype=pl.UInt32), "text": text})
+    parts: list[pl.DataFrame] = []
+    for _ in range(_ROUNDS):
+        if rest.height < _RARE:
+            break
+        before = rest.height
+        for layout in _learn(rest["text"], wanted):
+            found, rest = _match(rest, layout)
+            parts.append(found)
+        if before - rest.height < _RARE:
+            break
+    parts.append(_tokenised(rest, wanted))
+    whole = pl.concat([part for part in parts if part.height] or parts[-1:], how="diagonal")
+    ordered = whole if whole["at"].is_sorted() else whole.sort("at")
+    return ordered.drop("at")
+
+
+def canonical(found: pl.DataFrame) -> pl.DataFrame:
+    """Turn columns named by aliases into PARSED columns, the best alias that a line has first."""
+    columns = {field: [pl.col(a) for a in names if a in found.columns] for field, names in FIELDS.items()}
+    frame = found.select(pl.coalesce(values).alias(field) for field, values in columns.items() if values)
+    if "edge" in frame.columns:
+        edge = pl.col("edge").is_not_null()
+        others = {n: pl.col(n) if n in frame.columns else pl.lit(None, pl.String) for n in ("outcome", "cache")}
+        frame = frame.with_columns(
+            outcome=pl.coalesce("edge", others["outcome"]),
+            cache=pl.when(edge).then(pl.lit("edge")).otherwise(others["cache"]),
+        ).drop("edge")
+    numbers = {"seconds": pl.Float64(), "n": pl.UInt32()}
+    return frame.with_columns(pl.col(n).cast(t, strict=False) for n, t in numbers.items() if n in frame.columns)
+
+
+def _learn(text: pl.Series, wanted: Wanted) -> Iterator[_Layout]:
+    """Yield the layouts of a sample, most frequent first; a layout seen once counts only while nothing repeats."""
+    step = max(1, len(text) // _SAMPLED)
+    counts = Counter(layout for line in text.gather_every(step).to_list() if (layout := _layout(line, wanted)))
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0].pattern))
+    yield from (layout for layout, seen in ranked[:_LAYOUTS] if seen > 1 or len(ranked) <= _LAYOUTS)
+
+
+def _tokens(line: str) -> list[re.Match[str]] | None:
+    """Cut a line at blanks outside quotes; None where a token is neither pair nor word."""
+    tokens: list[re.Match[str]] = []
+    at = gap.end() if (gap := _GAP.match(line)) else 0
+    while at < len(line):
+        token = _TOKEN.match(line, at)
+        if token is None:
+            return None
+        tokens.append(token)
+        gap = _GAP.match(line, token.end())
+        at = gap.end() if gap else token.end()
+    return tokens
+
+
+def _layout(line: str | None, wanted: Wanted) -> _Layout | None:
+    """Return the layout of a line: its keys in order, which of their values are quoted, and its plain words."""
+    tokens = _tokens(line) if line else None
+    if not tokens:
+        return None
+    last = {token["key"]: i for i, token in enumerate(tokens) if token["key"] in wanted.keys}
+    spoken = _spoken(tokens, last, wanted)
+    parts: list[str] = []
+    for i, token in enumerate(tokens):
+        captured = last.get(token["key"]) == i and bool(token["value"])
+        part = _part(token, captured)
+        if i + 1 in spoken and i not in spoken:
+            part = part.removesuffix(")")
+        if i in spoken and i + 1 not in spoken:
+            part += ")"
+        parts.append(part)
+    names = tuple(t["key"] for i, t in enumerate(tokens) if last.get(t["key"]) == i and t["value"])
+    quoted = frozenset(t["key"] for i, t in enumerate(tokens) if last.get(t["key"]) == i and t["value"][:1] in ('"', "'"))
+    words = (t["alpha"] for i, t in enumerate(tokens) if i not in spoken)
+    flags = tuple(sorted({word for word in words if word in wanted.flags and word not in last}))
+    return _Layout("(?s)^[ \t]*" + "[ \t]+".join(parts) + "[ \t]*$", names, quoted, flags)
+
+
+def _spoken(tokens: Sequence[re.Match[str]], last: Mapping[str, int], wanted: Wanted) -> frozenset[int]:
+    """Return the positions of the bare words that continue an unquoted message: hit in `msg=cache hit model=x`."""
+    found: set[int] = set()
+    for i, token in enumerate(tokens):
+        if token["key"]:
+            speaks = last.get(token["key"]) == i and token["key"] in wanted.prose
+            open_message = speaks and token["value"][:1] not in ("", '"', "'")
+        elif i and open_message:
+            found.add(i)
+    return frozenset(found)
+
+
+def _part(token: re.Match[str], captured: bool) -> str:
+    """Return the expression of one token; every alternative begins with another byte, so nothing backtracks."""
+    start = re.escape(token["open"])
+    if not token["key"]:
+        return start + (re.escape(token["alpha"]) if token["alpha"] else _MIXED)
+    start += re.escape(token["key"]) + "="
+    if captured:
+        return start + {'"': _DOUBLE, "'": _SINGLE}.get(token["value"][:1], _BARE)
+    return start + (VALUE if token["value"] or token["key"] not in ALL.keys else "")
+
+
+def _match(rest: pl.DataFrame, layout: _Layout) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return (at, keys of the layout) of the lines that have it, and the other lines."""
+    groups = rest["text"].str.extract_groups(layout.pattern).struct.unnest() if layout.names else None
+    mine = groups[:, 0].is_not_null() if groups is not None else rest["text"].str.contains(layout.pattern)
+    whole = bool(mine.all())
+    taken = rest if whole else rest.filter(mine)
+    found = taken.select("at")
+    if groups is not None:
+        groups.columns = list(layout.names)
+        found = found.hstack(_unquoted(groups if whole else groups.filter(mine), layout.quoted, taken["text"]))
+    missing = [flag for flag in layout.flags if flag not in found.columns]
+    left = rest.clear() if whole else rest.filter(~mine.fill_null(False))
+    return found.with_columns(pl.lit("true").alias(flag) for flag in missing), left
+
+
+def _unquoted(groups: pl.DataFrame, quoted: frozenset[str], text: pl.Series) -> list[pl.Series]:
+    """Finish captured values; punctuation at their ends is looked for once a line, as most logs have none."""
+    punctuated = bool(text.str.contains(_PUNCTUATED).any())
+    return [
+        _null_if_empty(unescape(column))
+        if column.name in quoted
+        else (_null_if_empty(_trimmed(column)) if punctuated else column)
+        for column in groups.get_columns()
+    ]
+
+
+def _values(raw: pl.DataFrame, text: pl.Series) -> pl.DataFrame:
+    punctuated = bool(text.str.contains(_PUNCTUATED).any())
+    return raw.select(_value(column, punctuated) for column in raw.get_columns())
+
+
+def _value(raw: pl.Series, punctuated: bool) -> pl.Series:
+    value = _trimmed(raw) if punctuated else raw
+    quoted = value.str.starts_with('"').fill_null(False)
+    if quoted.any():
+        inner = value.str.strip_prefix('"').str.strip_suffix('"')
+        value = unescape(inner) if quoted.all() else _chosen(quoted, unescape(inner), value)
+    single = value.str.starts_with("'") & value.str.ends_with("'") & (value.str.len_bytes() > 1) & ~quoted
+    if single.any():
+        value = _chosen(single, value.str.slice(1).str.strip_suffix("'"), value)
+    return _null_if_empty(value)
+
+
+def _null_if_empty(value: pl.Series) -> pl.Series:
+    empty = value == ""
+    return value.set(empty, None) if empty.any() else value
+
+
+def _trimmed(raw: pl.Series) -> pl.Series:
+    """Drop , and ; at the end of a value, and closing brackets that it did not open."""
+    plain = raw.str.strip_chars_end(",;")
+    nested = raw.str.contains(r"[(\[{<]").fill_null(False) & ~raw.str.contains(r"""^["']""").fill_null(False)
+    return _chosen(nested, plain, raw.str.strip_chars_end(",;)]}>"))
+
+
+def _chosen(when: pl.Series, then: pl.Series, other: pl.Series) -> pl.Series:
+    return then.zip_with(when.fill_null(False), other).alias(then.name)
+
+
+def _tokenised(rest: pl.DataFrame, wanted: Wanted) -> pl.DataFrame:
+    """Read lines token by token: slower, but of any layout, and with unbalanced quotes."""
+    tokens = (
+        rest.select("at", token=pl.col("text").fill_null("").str.extract_all(_LOOSE))
+        .explode("token", empty_as_null=True)
+        .with_columns(
+            key=pl.col("token").str.extract(_LOOSE_PAIR, 1),
+            raw=pl.col("token").str.extract(_LOOSE_PAIR, 2),
+        )
+    )
+    tokens = _with_prose(tokens, wanted)
+    flag = pl.col("key").is_null() & ~pl.col("in_prose") & pl.col("token").is_in(sorted(wanted.flags))
+    pairs = tokens.select(
+        "at",
+        key=pl.when(flag).then(pl.col("token")).otherwise(pl.col("key")),
+        raw=pl.when(flag).then(pl.lit("true")).otherwise(pl.col("raw")),
+    ).filter(pl.col("key").is_in(sorted(wanted.keys | wanted.flags)))
+    value = _values(pairs.select("raw"), pairs["raw"]).to_series()
+    return _wide(rest.select("at"), pairs.with_columns(value=value))
+
+
+def _with_prose(tokens: pl.DataFrame, wanted: Wanted) -> pl.DataFrame:
+    """Append the bare words after `msg=cache` in `msg=cache hit model=...` to its value."""
+    starts = pl.col("key").is_not_null()
+    run = tokens.with_columns(run=starts.cum_sum().over("at"))
+    loose = pl.col("key").is_in(sorted(wanted.prose)) & ~pl.col("raw").str.contains(r"""^(?:["']|$)""")
+    head = run.with_columns(in_prose=loose.first().over("at", "run").fill_null(False) & ~starts)
+    if not head["in_prose"].any():
+        return head
+    words = pl.col("token").filter("in_prose").str.join(" ")
+    joined = head.group_by("at", "run").agg(words=words)
+    spoken = pl.when(starts & (pl.col("words") != "")).then(pl.col("raw") + " " + pl.col("words"))
+    return head.join(joined, on=["at", "run"], how="left", maintain_order="left").with_columns(
+        raw=spoken.otherwise(pl.col("raw"))
+    )
+
+
+def _wide(rows: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
+    names: Sequence[str] = sorted(pairs["key"].unique().to_list())
+    last: Iterable[pl.Expr] = (
+        pl.col("value").filter(pl.col("key") == name).last().alias(name) for name in names
+    )
+    wide = pairs.group_by("at").agg(last)
+    return rows.join(wide, on="at", how="left", maintain_order="left") if names else rows

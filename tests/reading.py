@@ -1,0 +1,27 @@
+"""Short ways to read lines in tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from cachelog import rooms
+from cachelog.ingest.stage import Staged, stage
+
+
+def read(path: Path | str, tz: str = "UTC") -> Staged:
+    """Stage one path with every dialect and envelope."""
+    return stage([str(path)], dialects=rooms.dialects(), envelopes=rooms.envelopes(), tz=tz)
+
+
+def read_lines(folder: Path, *lines: str | bytes, name: str = "app.log", tz: str = "UTC") -> Staged:
+    """Write lines to a file and stage it."""
+    path = folder / name
+    path.write_bytes(b"".join((line.encode() if isinstance(line, str) else line) + b"\n" for line in lines))
+    return read(path, tz)
+
+
+def events(staged: Staged) -> pl.DataFrame:
+    """Return the events by source and line, labels as strings."""
+    return staged.events.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String)).sort("source", "line", "version")
