@@ -28,11 +28,11 @@ _ODD = r"[0-9.@$/-][A-Za-z0-9_.@$/-]*(?:[^A-Za-z0-9_.@$/= \t-][^ \t]*)?"
 _MIXED = rf"(?:[A-Za-z_]+(?:{_ODD}|[^A-Za-z0-9_.@$/= \t-][^ \t]*)|{_ODD}|[^A-Za-z0-9_.@$/= \t(\[{{<-][^ \t]*)"
 _DOUBLE = r"""\"((?:[^\"\\]|\\.)*)\"[,;)\]}>]*"""
 _SINGLE = r"""'([^']*)'[,;)\]}>]*"""
-_BARE = r"""([^ \t"'][^ \t]*)"""
+_BARE = r"""([^ \t"',;)\]}>][^ \t,;)\]}>]*)"""
+_MESSY = r"""([^ \t"'][^ \t]*)"""  # may end in punctuation that is not part of the value
 _TOKEN = re.compile(
     rf"(?P<open>{_OPENERS})(?:(?P<key>{KEY})=(?P<value>{VALUE})|(?P<mixed>{_MIXED})|(?P<alpha>{_ALPHA}))(?=[ \t]|$)"
 )
-_PUNCTUATED = r"[,;)\]}>](?:[ \t]|$)"
 _GAP = re.compile(r"[ \t]+")
 # for lines that fit no layout: an open quote runs to the end of the line
 _LOOSE_VALUE = r"""(?:"(?:[^"\\]|\\.)*"?|'[^']*'|[^ \t"'][^ \t]*|)"""
@@ -58,7 +58,7 @@ class Wanted:
 class _Layout:
     pattern: str
     names: tuple[str, ...]  # of the groups
-    quoted: frozenset[str]  # of the names
+    kinds: tuple[str, ...]  # how the values of the names are written: _DOUBLE, _SINGLE, _BARE or _MESSY
     flags: tuple[str, ...]
 
 
@@ -76,7 +76,7 @@ ALL = Wanted(
 
 def read(text: pl.Series, wanted: Wanted = ALL) -> pl.DataFrame:
     """Return one row a text, one String column a wanted key that occurs; an empty value is null."""
-    rest = pl.DataFrame({"at": pl.Series(range(len(text)), dtype=pl.UInt32), "text": text})
+    rest = text.alias("text").to_frame().with_row_index("at")
     parts: list[pl.DataFrame] = []
     for _ in range(_ROUNDS):
         if rest.height < _RARE:
@@ -147,10 +147,10 @@ def _layout(line: str | None, wanted: Wanted) -> _Layout | None:
             part += ")"
         parts.append(part)
     names = tuple(t["key"] for i, t in enumerate(tokens) if last.get(t["key"]) == i and t["value"])
-    quoted = frozenset(t["key"] for i, t in enumerate(tokens) if last.get(t["key"]) == i and t["value"][:1] in ('"', "'"))
+    kinds = tuple(_kind(tokens[last[name]]["value"]) for name in names)
     words = (t["alpha"] for i, t in enumerate(tokens) if i not in spoken)
     flags = tuple(sorted({word for word in words if word in wanted.flags and word not in last}))
-    return _Layout("(?s)^[ \t]*" + "[ \t]+".join(parts) + "[ \t]*$", names, quoted, flags)
+    return _Layout("(?s)^[ \t]*" + "[ \t]+".join(parts) + "[ \t]*$", names, kinds, flags)
 
 
 def _spoken(tokens: Sequence[re.Match[str]], last: Mapping[str, int], wanted: Wanted) -> frozenset[int]:
@@ -172,8 +172,14 @@ def _part(token: re.Match[str], captured: bool) -> str:
         return start + (re.escape(token["alpha"]) if token["alpha"] else _MIXED)
     start += re.escape(token["key"]) + "="
     if captured:
-        return start + {'"': _DOUBLE, "'": _SINGLE}.get(token["value"][:1], _BARE)
+        return start + _kind(token["value"])
     return start + (VALUE if token["value"] or token["key"] not in ALL.keys else "")
+
+
+def _kind(value: str) -> str:
+    if value[0] in "\"'":
+        return _DOUBLE if value[0] == '"' else _SINGLE
+    return _BARE if re.fullmatch(_BARE, value) else _MESSY
 
 
 def _match(rest: pl.DataFrame, layout: _Layout) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -185,30 +191,22 @@ def _match(rest: pl.DataFrame, layout: _Layout) -> tuple[pl.DataFrame, pl.DataFr
     found = taken.select("at")
     if groups is not None:
         groups.columns = list(layout.names)
-        found = found.hstack(_unquoted(groups if whole else groups.filter(mine), layout.quoted, taken["text"]))
+        columns = (groups if whole else groups.filter(mine)).get_columns()
+        found = found.hstack([_finished(column, kind) for column, kind in zip(columns, layout.kinds, strict=True)])
     missing = [flag for flag in layout.flags if flag not in found.columns]
     left = rest.clear() if whole else rest.filter(~mine.fill_null(False))
     return found.with_columns(pl.lit("true").alias(flag) for flag in missing), left
 
 
-def _unquoted(groups: pl.DataFrame, quoted: frozenset[str], text: pl.Series) -> list[pl.Series]:
-    """Finish captured values; punctuation at their ends is looked for once a line, as most logs have none."""
-    punctuated = bool(text.str.contains(_PUNCTUATED).any())
-    return [
-        _null_if_empty(unescape(column))
-        if column.name in quoted
-        else (_null_if_empty(_trimmed(column)) if punctuated else column)
-        for column in groups.get_columns()
-    ]
+def _finished(value: pl.Series, kind: str) -> pl.Series:
+    if kind == _BARE:
+        return value
+    return _null_if_empty(_trimmed(value) if kind == _MESSY else unescape(value) if kind == _DOUBLE else value)
 
 
-def _values(raw: pl.DataFrame, text: pl.Series) -> pl.DataFrame:
-    punctuated = bool(text.str.contains(_PUNCTUATED).any())
-    return raw.select(_value(column, punctuated) for column in raw.get_columns())
-
-
-def _value(raw: pl.Series, punctuated: bool) -> pl.Series:
-    value = _trimmed(raw) if punctuated else raw
+def _value(raw: pl.Series) -> pl.Series:
+    """Take quotes and the punctuation behind the value off."""
+    value = _trimmed(raw)
     quoted = value.str.starts_with('"').fill_null(False)
     if quoted.any():
         inner = value.str.strip_prefix('"').str.strip_suffix('"')
@@ -252,7 +250,7 @@ def _tokenised(rest: pl.DataFrame, wanted: Wanted) -> pl.DataFrame:
         key=pl.when(flag).then(pl.col("token")).otherwise(pl.col("key")),
         raw=pl.when(flag).then(pl.lit("true")).otherwise(pl.col("raw")),
     ).filter(pl.col("key").is_in(sorted(wanted.keys | wanted.flags)))
-    value = _values(pairs.select("raw"), pairs["raw"]).to_series()
+    value = _value(pairs["raw"])
     return _wide(rest.select("at"), pairs.with_columns(value=value))
 
 

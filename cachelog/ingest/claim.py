@@ -60,37 +60,81 @@ def read_unit(unit: Unit, reader: Reader) -> tuple[pl.DataFrame, UnitBooks]:
     none = np.full(unit.rows, -1, np.int16)
     books = _Rows(source, np.full(unit.rows, UNCLAIMED, np.uint8), none, none.copy())
     newest = pl.Series(reader.newest, dtype=pl.Datetime("us")).gather(source)
-    parts: list[pl.DataFrame] = []
-    wrapped = _read(unit.data, reader, books, parts)
-    found = [conform(part, newest.gather(part["row"]), reader.zone) for part in parts if part.height]
+    reading = _Reading(reader, books, [], [])
+    _read(unit.data, reading)
+    wrapped = _context(reading.context)
+    found = [conform(part, newest.gather(part["row"]), reader.zone) for part in reading.parts if part.height]
     events = pl.concat([pl.DataFrame(schema=CONFORMED), *found])
     books.state[events["row"].unique().to_numpy()] = EVENTS
     full, assumed = _place(events, wrapped, source, line, reader)
     return full, UnitBooks(source, books.state, books.format, books.envelope, assumed)
 
 
-def _read(data: bytes, reader: Reader, books: _Rows, parts: list[pl.DataFrame]) -> pl.DataFrame:
-    """Fill `parts` with PARSED rows; return what envelopes said about rows (row, env_time, env_replica)."""
+@dataclass(frozen=True)
+class _Reading:
+    """What reading a unit gathers: PARSED rows by dialect, and what envelopes said (row, env_time, env_replica)."""
+
+    reader: Reader
+    books: _Rows
+    parts: list[pl.DataFrame]
+    context: list[pl.DataFrame]
+
+
+def _read(data: bytes, reading: _Reading) -> None:
     head = data.lstrip(b" \t\r\n")[:64]
-    if head.startswith(b"{") and not _json_envelope(head):
-        scanned = json_scan.scan(data)
-        _note_json(scanned, books, parts, reader)
-        lines = _texts(data, books, scanned.other)
-    else:
-        lines = _texts(data, books, None)
-    return _read_texts(lines, reader, books, parts)
+    if not head.startswith(b"{") or _json_envelope(head):
+        return _read_texts(_texts(data, reading.books, None), reading, _DEPTH)
+    scanned = json_scan.scan(data)
+    _note_json(scanned, reading, _DEPTH)
+    return _read_texts(_texts(data, reading.books, scanned.other), reading, _DEPTH)
 
 
 def _json_envelope(head: bytes) -> bool:
     return head.startswith((b'{"log":', b'{"log" :', b'{"stream":', b'{"time":"2')) and b'"log"' in head
 
 
-def _note_json(scanned: json_scan.Scanned, books: _Rows, parts: list[pl.DataFrame], reader: Reader) -> None:
-    code = list(reader.dialects).index(json_app.NAME)
-    books.claim(scanned.fields["row"].to_numpy(), code)
-    books.claim(scanned.bad, code, BAD)
-    books.state[scanned.blank] = QUIET
-    parts.append(scanned.fields)
+def _note_json(scanned: json_scan.Scanned, reading: _Reading, depth: int) -> None:
+    """Enter scanned lines into the books; an object whose message is itself a log line is read as that line."""
+    code = list(reading.reader.dialects).index(json_app.NAME)
+    reading.books.claim(scanned.fields["row"].to_numpy(), code)
+    reading.books.claim(scanned.bad, code, BAD)
+    reading.books.state[scanned.blank] = QUIET
+    wraps = _wraps(scanned.fields) if depth > 0 else pl.lit(False)
+    outer = scanned.fields.filter(wraps)
+    if outer.is_empty():
+        reading.parts.append(scanned.fields)
+        return
+    inner = _read_messages(outer, reading, depth - 1)
+    reading.parts.append(scanned.fields.filter(~wraps | ~pl.col("row").is_in(inner.implode())))
+
+
+def _wraps(fields: pl.DataFrame) -> pl.Expr:
+    """Nothing but a message that may be a line of its own: it begins like a record, with a time or a level."""
+    said = [name for name in ("model", "outcome", "hit", "event", "op") if name in fields.columns]
+    if "message" not in fields.columns:
+        return pl.lit(False)
+    record = pl.col("message").cast(pl.String).str.contains(r"^\s*(?:[\[(<{]|\d{2,4}|[A-Z]+\d* |[a-z_]+=)")
+    return pl.all_horizontal(record, *(pl.col(name).is_null() for name in said)).fill_null(False)
+
+
+def _read_messages(outer: pl.DataFrame, reading: _Reading, depth: int) -> pl.Series:
+    """Read messages as lines with what the object around them says of time and replica; return the rows claimed."""
+    lines = _clean(outer.select("row", text=pl.col("message").cast(pl.String)))
+    iso = pl.col("ts").dt.to_string("%Y-%m-%dT%H:%M:%S%.6fZ") if "ts" in outer.columns else pl.lit(None, pl.String)
+    time = pl.col("time").cast(pl.String) if "time" in outer.columns else pl.lit(None, pl.String)
+    replica = pl.col("replica").cast(pl.String) if "replica" in outer.columns else pl.lit(None, pl.String)
+    before = reading.books.format[lines["row"].to_numpy()].copy()
+    state = reading.books.state[lines["row"].to_numpy()].copy()
+    reading.books.format[lines["row"].to_numpy()] = -1
+    _read_texts(lines, reading, depth)
+    rows = lines["row"].to_numpy()
+    claimed = (reading.books.format[rows] >= 0) & (reading.books.state[rows] != BAD)
+    reading.books.format[rows[~claimed]] = before[~claimed]
+    reading.books.state[rows[~claimed]] = state[~claimed]
+    taken = pl.Series("row", rows[claimed], pl.UInt32)
+    around = outer.select("row", env_time=pl.coalesce(time, iso), env_replica=replica)
+    reading.context.append(around.filter(pl.col("row").is_in(taken.implode())))
+    return taken
 
 
 def _texts(data: bytes, books: _Rows, rows: npt.NDArray[np.uint32] | None) -> pl.DataFrame:
@@ -130,31 +174,29 @@ def _clean(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(text.str.replace_all(_ANSI, "").str.strip_chars_end("\r \t") if coloured else text)
 
 
-def _read_texts(lines: pl.DataFrame, reader: Reader, books: _Rows, parts: list[pl.DataFrame]) -> pl.DataFrame:
-    context: list[pl.DataFrame] = []
-    for _ in range(_DEPTH):
-        lines, unwrapped = _unwrap(lines, reader, books, context)
+def _read_texts(lines: pl.DataFrame, reading: _Reading, depth: int) -> None:
+    for _ in range(depth):
+        lines, unwrapped = _unwrap(lines, reading)
         if not unwrapped:
             break
-    lines = _read_json_texts(lines, reader, books, parts)
-    for code, (name, dialect) in enumerate(reader.dialects.items()):
+    lines = _read_json_texts(lines, reading, depth)
+    for code, (name, dialect) in enumerate(reading.reader.dialects.items()):
         if name == json_app.NAME or lines.is_empty():
             continue
         mine = lines.select(dialect.claim(pl.col("text")).fill_null(False)).to_series()
         if not mine.any():
             continue
         claimed = lines.filter(mine)
-        books.claim(claimed["row"].to_numpy(), code)
-        parts.append(_checked(dialect.parse(claimed)))
+        reading.books.claim(claimed["row"].to_numpy(), code)
+        reading.parts.append(_checked(dialect.parse(claimed)))
         lines = lines.filter(~mine)
-    return _context(context)
 
 
 def _checked(parsed: pl.DataFrame) -> pl.DataFrame:
     return parsed.select(pl.col(name).cast(PARSED[name], strict=False) for name in parsed.columns if name in PARSED)
 
 
-def _read_json_texts(lines: pl.DataFrame, reader: Reader, books: _Rows, parts: list[pl.DataFrame]) -> pl.DataFrame:
+def _read_json_texts(lines: pl.DataFrame, reading: _Reading, depth: int) -> pl.DataFrame:
     """Scan those texts that begin as JSON objects; return the others."""
     mine = lines.select(json_app.claim(pl.col("text"))).to_series()
     if not mine.any():
@@ -166,16 +208,15 @@ def _read_json_texts(lines: pl.DataFrame, reader: Reader, books: _Rows, parts: l
     scanned = json_scan.scan(block + b"\n")
     fields = scanned.fields.with_columns(row=pl.Series(rows, dtype=pl.UInt32).gather(scanned.fields["row"]))
     none = np.zeros(0, np.uint32)
-    _note_json(json_scan.Scanned(fields, rows[scanned.bad], none, none), books, parts, reader)
+    _note_json(json_scan.Scanned(fields, rows[scanned.bad], none, none), reading, depth)
     return lines.filter(~mine)
 
 
-def _unwrap(
-    lines: pl.DataFrame, reader: Reader, books: _Rows, context: list[pl.DataFrame]
-) -> tuple[pl.DataFrame, bool]:
+def _unwrap(lines: pl.DataFrame, reading: _Reading) -> tuple[pl.DataFrame, bool]:
     """Take one layer of envelopes off; pieces of one line are joined under the row of the first."""
     any_unwrapped = False
-    for code, envelope in enumerate(reader.envelopes.values()):
+    books = reading.books
+    for code, envelope in enumerate(reading.reader.envelopes.values()):
         if lines.is_empty():
             break
         mine = lines.select(envelope.claim(pl.col("text")).fill_null(False)).to_series()
@@ -185,7 +226,7 @@ def _unwrap(
         inner = inner.select(pl.col(name).cast(dtype) for name, dtype in UNWRAPPED.items())
         books.envelope[inner["row"].to_numpy()] = code
         whole = _joined(inner, books)
-        context.append(whole.select("row", "env_time", "env_replica"))
+        reading.context.append(whole.select("row", "env_time", "env_replica"))
         rest = lines.filter(~mine)
         lines = pl.concat([rest, _blank_out(whole, books)]).sort("row")
         any_unwrapped = True

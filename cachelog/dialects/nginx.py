@@ -1,0 +1,136 @@
+"""nginx as text: access logs (combined, with what a log_format appends to it) and the error log, which is quiet.
+
+The status of the cache is `$upstream_cache_status`, named (cache=MISS, cs="HIT") or bare (... "Mozilla/5.0" HIT,
+[HIT], or in the place of the user: 10.0.0.1 - HIT [...]); `-` and nothing mean that the cache was not asked.
+A log_format without it tells nothing about caches. The key is the request URI, as proxy_cache_key has it by default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from cachelog.contract import pairs, urls
+from cachelog.contract.pairs import Wanted
+
+NAME = "nginx"
+SAMPLES = (
+    '127.0.0.1 - - [23/Nov/2026:15:13:01 +0000] "GET /v1/models/fraud:predict?key=f0 HTTP/1.1" 200 77 "-" '
+    '"scoring-client/2.3 (go1.22)" rt=0.022 urt="0.022" cache=MISS upstream_path="/models/fraud/versions/41/predict"',
+    '127.0.0.1 - - [23/Nov/2026:15:14:38 +0000] "GET /models/resnet/1/model.bin HTTP/1.1" 200 10400 "-" "curl/7.88.1"',
+    '10.0.0.9 - bob [23/Nov/2026:15:14:38 +0000] "GET /models/resnet/1/a HTTP/1.1" 200 104 "-" "Mozilla/5.0 (X11)" HIT',
+    '216.177.153.243 - MISS [25/Aug/2015:15:28:59 -0500] "GET/ HTTP/1.1" 403 0 "-" "curl/7.15.5 (x86_64) zlib/1.2.3"',
+    "2026/11/23 15:13:00 [notice] 14562#14562: start worker process 14564",
+)
+
+_CLOCK = r"(?:[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9:]{8} [+-][0-9]{4}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+[^\]]*)"
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_ACCESS = rf'^[^ \[]+ (?:[^ \[]+ ){{0,5}}\[{_CLOCK}\] "'
+_PROXIED = r'\] "[A-Z]+ https?://'  # Varnish logs whole URLs
+_ERROR = r"^[0-9]{4}/[0-9]{2}/[0-9]{2} [0-9:]{8} \[(?:debug|info|notice|warn|error|crit|alert|emerg)\] [0-9]+#[0-9]+: "
+# most lines; every byte decides, so the regex engine takes its fast path
+_COMBINED = (
+    r'(?s)^([^\[]*)\[([^\]]+)\] "([A-Z]+) (/[^ "\\]*) HTTP/[0-9.]+" [0-9]{3} [0-9-]+ '
+    rf"{_QUOTED} {_QUOTED}(.*)$"
+)
+_OTHER = r'(?s)^([^\[]*)\[([^\]]+)\] "(?:([A-Z]+) (/[^ "]*))?(?:[^"\\]|\\.)*"(.*)$'
+_PARTS = ("before", "time", "method", "path", "tail")
+
+_STATUS = r"(HIT|MISS|EXPIRED|STALE|UPDATING|REVALIDATED|BYPASS)"
+_BARE_STATUS = rf'(?:^|[ \["]){_STATUS}(?:$|[ \]"])'
+_USER_STATUS = rf"(?:^| ){_STATUS} "
+_FREE_TEXT = r' "[^"]*[^"A-Z][^"]*"'  # quoted by itself and no status: agents may say anything
+_BARE_SECONDS = r"(?:^| )([0-9]+\.[0-9]{3})(?: |$)"
+
+#: PARSED field -> the names that log_formats give to it, best first.
+_NAMES: dict[str, tuple[str, ...]] = {
+    "outcome": (
+        "upstream_cache_status", "cache_status", "cache", "cs", "ucs", "proxy_cache", "proxy_cache_status", "x_cache",
+        "x-cache", "X-Cache", "cacheStatus",
+    ),
+    "seconds": ("rt", "request_time", "req_time", "urt", "upstream_response_time", "upstream_time"),
+    "url": ("upstream_path", "upstream_uri", "upstream_url", "uri", "path"),
+    "model": ("model", "model_name"),
+    "version": ("model_version", "version"),
+    "key": ("cache_key", "key"),
+    "replica": ("hostname", "pod", "pod_name", "edge", "node", "instance", "replica"),
+}  # fmt: skip
+_WANTED = Wanted(frozenset(name for names in _NAMES.values() for name in names))
+
+
+def claim(text: pl.Expr) -> pl.Expr:
+    """Return whether a line is of an access log in NCSA form with a path, or of an error log."""
+    return text.str.contains(_ACCESS) & ~text.str.contains(_PROXIED) | text.str.contains(_ERROR)
+
+
+def parse(lines: pl.DataFrame) -> pl.DataFrame:
+    """Return one PARSED row for every request for which the cache was asked."""
+    cut = _cut(lines)
+    named = pairs.read(cut["tail"], _WANTED)
+    frame = cut.hstack(named.get_columns())
+    asked = frame.with_columns(outcome=_outcome(named.columns)).filter(pl.col("outcome").is_not_null())
+    placed = _with_models(asked.with_columns(upstream=_said("url", named.columns)))
+    cacheable = pl.when(pl.col("method").is_in(["GET", "HEAD"])).then(pl.col("path"))
+    return placed.select(
+        "row",
+        "time",
+        "outcome",
+        replica=_said("replica", named.columns),
+        op=pl.lit("lookup"),
+        cache=pl.lit("edge"),
+        model=pl.coalesce(_said("model", named.columns), "url_model"),
+        version=pl.coalesce(_said("version", named.columns), "url_version"),
+        key=pl.coalesce(_said("key", named.columns), cacheable),
+        seconds=_seconds(named.columns),
+        url=pl.coalesce("upstream", "path"),
+    )
+
+
+def _cut(lines: pl.DataFrame) -> pl.DataFrame:
+    """Cut access lines into _PARTS; the tail is without free text that a client may have sent."""
+    combined = _extracted(lines, _COMBINED)
+    rest = lines.filter(combined["time"].is_null())
+    parts = [combined.filter(pl.col("time").is_not_null())]
+    if rest.height:
+        parts.append(_extracted(rest, _OTHER).filter(pl.col("time").is_not_null()))
+    cut = pl.concat(parts)
+    quoting = cut["tail"].str.contains(' "', literal=True)
+    return cut.with_columns(pl.col("tail").str.replace_all(_FREE_TEXT, "")) if quoting.any() else cut
+
+
+def _extracted(lines: pl.DataFrame, pattern: str) -> pl.DataFrame:
+    groups = lines["text"].str.extract_groups(pattern).struct.rename_fields(list(_PARTS)).struct.unnest()
+    return lines.select("row").hstack(groups)
+
+
+def _said(field: str, columns: Sequence[str]) -> pl.Expr:
+    """What the pairs of a line say about a field, - being nothing."""
+    given = [pl.when(pl.col(name) != "-").then(pl.col(name)) for name in _NAMES[field] if name in columns]
+    return pl.coalesce(given) if given else pl.lit(None, pl.String)
+
+
+def _outcome(columns: Sequence[str]) -> pl.Expr:
+    bare = pl.coalesce(pl.col("tail").str.extract(_BARE_STATUS), pl.col("before").str.extract(_USER_STATUS))
+    given = [pl.col(name) for name in _NAMES["outcome"] if name in columns]
+    unnamed = pl.all_horizontal(value.is_null() for value in given) if given else pl.lit(True)
+    return pl.when(unnamed).then(bare).otherwise(_said("outcome", columns))
+
+
+def _seconds(columns: Sequence[str]) -> pl.Expr:
+    """The time of the request, else the sum over the upstreams asked in turn: "0.101, 0.020 : 0.300"."""
+    said = _said("seconds", columns)
+    listed = pl.when(said.str.contains("[,:]")).then(said).str.extract_all(r"[0-9]+(?:\.[0-9]+)?")
+    bare = pl.col("tail").str.extract(_BARE_SECONDS)
+    one = pl.coalesce(said, bare).cast(pl.Float64, strict=False)
+    return pl.coalesce(one, listed.cast(pl.List(pl.Float64)).list.sum())
+
+
+def _with_models(asked: pl.DataFrame) -> pl.DataFrame:
+    """Read each distinct pair of paths once; the upstream's first, as gateways put the version there."""
+    places = ["upstream", "path"]
+    distinct = asked.select(places).unique().with_columns(
+        url_model=pl.coalesce(urls.model(pl.col(place)) for place in places),
+        url_version=pl.coalesce(urls.version(pl.col(place)) for place in places),
+    )
+    return asked.join(distinct, on=places, how="left", nulls_equal=True, maintain_order="left")
