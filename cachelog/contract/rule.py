@@ -30,8 +30,8 @@ class Frames:
     counts: pl.DataFrame
     """model, cache, version (null allowed), replica, w (start of window) |
     lookups, hits, misses, stale, bypass, errors: Int64 (sums of n; lookups = hits+misses+stale) |
-    hit_seconds, hit_timed, miss_seconds, miss_timed: sums and numbers of latencies.
-    Sorted by all keys."""
+    hit_seconds, hit_timed, miss_seconds, miss_timed: sums and numbers of latencies |
+    first, last: time of the first and last lookup in the window. Sorted by all keys."""
     changes: pl.DataFrame
     """Every event that is no lookup, evict of an entry, expire or sample: EVENT columns, labels as String,
     `ord` (Int32, null unknown) joined, sorted by ts, source, line. Evictions of loaded models are in."""
