@@ -17,6 +17,7 @@ from cachelog.metrics.proportions import (
     normal_tail,
     two_sided,
     wilson,
+    wilson_bounds,
 )
 
 counts = st.integers(1, 100_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
@@ -45,14 +46,17 @@ def test_the_z_of_95_percent():
 @given(counts, levels)
 def test_wilson_is_scipys(count, level):
     events, trials = count
-    low, high = wilson(events, trials, level)
+    rate, low, high = wilson(events, trials, level)
     expected = stats.binomtest(events, trials).proportion_ci(level, method="wilson")
-    assert float(low) == pytest.approx(expected.low, abs=1e-12)
-    assert float(high) == pytest.approx(expected.high, abs=1e-12)
+    assert (rate, low, high) == pytest.approx((events / trials, expected.low, expected.high), abs=1e-12)
 
 
-def test_wilson_is_elementwise_and_says_nothing_without_trials():
-    low, high = wilson([[0, 5], [10, 0]], [[10, 10], [10, 0]])
+def test_wilson_without_trials_says_nothing():
+    assert wilson(0, 0) == (None, None, None)
+
+
+def test_wilson_bounds_are_elementwise_and_widest_without_trials():
+    low, high = wilson_bounds([[0, 5], [10, 0]], [[10, 10], [10, 0]])
     assert low.shape == (2, 2)
     assert (low[0, 0], high[1, 0]) == (0.0, 1.0)
     assert (low[1, 1], high[1, 1]) == (0.0, 1.0)

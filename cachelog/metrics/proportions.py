@@ -28,7 +28,7 @@ def two_sided(level: float) -> float:
     return normal_quantile(0.5 + level / 2.0)
 
 
-def wilson(events: ArrayLike, trials: ArrayLike, level: float = 0.95) -> tuple[Floats, Floats]:
+def wilson_bounds(events: ArrayLike, trials: ArrayLike, level: float = 0.95) -> tuple[Floats, Floats]:
     """Return lower and upper ends of the Wilson score interval of events/trials, elementwise.
 
     Counts may be effective (fractional) counts. Without trials nothing is known: 0 and 1.
@@ -46,6 +46,14 @@ def wilson(events: ArrayLike, trials: ArrayLike, level: float = 0.95) -> tuple[F
     return np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
 
 
+def wilson(events: float, trials: float, level: float = 0.95) -> tuple[float, float, float] | tuple[None, None, None]:
+    """Return one rate with the lower and upper end of its Wilson interval; None without trials."""
+    if trials <= 0:
+        return None, None, None
+    low, high = wilson_bounds(events, trials, level)
+    return events / trials, float(low), float(high)
+
+
 def newcombe(
     events0: float, trials0: float, events1: float, trials1: float, level: float = 0.95
 ) -> tuple[float, float]:
@@ -53,7 +61,7 @@ def newcombe(
 
     Without trials on a side the interval is as wide as that side is unknown.
     """
-    low, high = wilson([events0, events1], [trials0, trials1], level)
+    low, high = wilson_bounds([events0, events1], [trials0, trials1], level)
     p0, p1 = _rate(events0, trials0), _rate(events1, trials1)
     down = math.hypot(p1 - low[1], high[0] - p0)
     up = math.hypot(high[1] - p1, p0 - low[0])
