@@ -11,7 +11,7 @@ import polars as pl
 
 import cachelog
 from cachelog import blindness, rank
-from cachelog.attribution import link
+from cachelog.attribution.cause import link
 from cachelog.contract.finding import Evidence, Finding, ModelRow, Report, Severity
 from cachelog.contract.limits import DEFAULT, Limits
 from cachelog.contract.rule import Frames
@@ -59,8 +59,8 @@ def analyze(paths: Sequence[str], options: Options = Options(), progress: Progre
         if frames is None:
             return _report(staged, (), (), (), frames)
         found, errors = _detect(events.lazy(), frames, options.limits)
-        ranked = rank.rank(link(found, frames, options.limits), frames, options.limits)
-        models = windows.models(frames.counts, frames.order, frames.start, frames.end)
+        ranked = rank.rank(link(rank.named(found), frames, options.limits))
+        models = windows.models(frames)
         cited = _cited(_asked(ranked, options), staged.sources, spool)
         return _report(staged, models, cited, errors, frames)
     finally:
@@ -76,7 +76,7 @@ def inspect(paths: Sequence[str], options: Options = Options(), progress: Progre
     try:
         staged = _stage(paths, options, spool, progress)
         frames = _frames(_wanted(staged.events, options), options)
-        models = windows.models(frames.counts, frames.order, frames.start, frames.end) if frames else ()
+        models = windows.models(frames) if frames else ()
         taken = {source.path: fields(source, spool) for source in staged.sources if not source.note}
         return replace(_report(staged, models, (), (), frames), fields=taken)
     finally:
@@ -119,12 +119,20 @@ def _frames(events: pl.DataFrame, options: Options) -> Frames | None:
         return None
     timed = events.lazy().filter(pl.col("ts").is_not_null())
     counts, base = windows.counts(timed, start, end)
-    order, changes, levels, replicas = residency.version_frames(timed, options.order)
+    changes = residency.changes(timed)
+    replicas = residency.replicas(counts, changes)
+    order = residency.ordered(counts, changes, replicas, start, end, options.order)
+    limits = options.limits.for_span((end - start).total_seconds())
+    levels = residency.levels(counts, changes, order, replicas, end, limits, base)
+    changes = changes.join(
+        order.select("model", "version", "ord"), on=["model", "version"], how="left", maintain_order="left"
+    )
     return Frames(start, end, base, counts, changes, order, levels, replicas)
 
 
-def _detect(events: pl.LazyFrame, frames: Frames, limits: Limits) -> tuple[list[Finding], tuple[str, ...]]:
+def _detect(events: pl.LazyFrame, frames: Frames, asked: Limits) -> tuple[list[Finding], tuple[str, ...]]:
     """Run every rule; one that raises costs only itself and is named in the report."""
+    limits = asked.for_span((frames.end - frames.start).total_seconds())
     found: list[Finding] = []
     errors: list[str] = []
     for rule, module in detectors().items():

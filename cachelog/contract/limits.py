@@ -5,7 +5,7 @@ Sections belong to rules. A number in a rule's code that is no entry here is a b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,67 @@ class Limits:
     dwell_s: float = 60.0  # the newer version must have held this long to be certain
     hold_s: float = 300.0  # the older version must have held this long to be certain
     episode_gap_s: float = 1800.0  # regressions of one model closer than this are one episode
+    announced_s: float = 1800.0  # a rollout line explains what replicas do up to this long after it
+    clock_slack_s: float = 60.0  # and this long before it: clocks of controller and replica differ
+    fleet_share: float = 0.9  # of the replicas that had the newer version: they all went back (METHODS §4)
+    canary_share: float = 0.25  # of the fleet at most had the newer version: it was a canary
+    restart_before_s: float = 300.0  # a restart this long before an older load is part of its story
+    flap_changes: int = 4  # changes of level within flap_s on one replica (METHODS §4)
+    flap_s: float = 3600.0
+    stale_critical: float = 0.10  # share of a model's lookups answered by the older version (METHODS §7)
+    stale_high: int = 1000  # lookups answered by the older version
+
+    # -- load-failure, replica-restart --------------------------------------------------------
+    restarts: int = 3  # within restart_s: a rollout restarts a replica once, an operator perhaps twice
+    restart_s: float = 3600.0
+    restart_burst_s: float = 10.0  # starts closer than this are the worker processes of one start
+    restarts_high: int = 6  # within restart_s: a crash loop at the longest back-off of Kubernetes (5 min) gives 12
+
+    # -- miss-rate-shift ----------------------------------------------------------------------
+    shift_windows: int = 2_000  # windows a series at most (METHODS §1.1): longer ones get wider windows
+    shift_window_lookups: float = 5.0  # median expected lookups a window: below, windows are mostly 0 or 1 miss
+    shift_lookups: int = 200  # in the whole series; below it no shift of any size could be shown
+    shift_misses: int = 10  # likewise
+    shift_cusum: float = 3.0  # times ln(windows): threshold of a proposal; tuned on simulated series (METHODS §1.3)
+    shift_p: float = 1e-3  # of a single step, as a scanned maximum (METHODS §1.4)
+    shift_fdr: float = 0.01  # share of false ones among all steps told
+    shift_odds: float = 1.25  # odds ratio: smaller steps are real in big logs, and nobody's concern
+    shift_rate: float = 0.005  # difference of the rates, likewise
+    shift_transient_s: float = 900.0  # a change that is over within this is an episode of its own, lower class
+    season_min_s: float = 1.5 * 86_400  # a span under this cannot tell a day's rhythm from a step
+    week_min_s: float = 14 * 86_400  # two of each weekday
+
+    # -- cold-start ---------------------------------------------------------------------------
+    wave_gap_s: float = 300.0  # loads and restarts of one model closer than this are one rollout
+    settle_max_s: float = 1800.0  # a cold start takes no longer (METHODS §1.5: 1.5 times its decay time)
+    settle_look_s: float = 60.0  # rates are compared over so much time at least
+    settle_lookups: int = 50  # ... and over so many lookups
+    settle_level_lookups: int = 100  # a level known from fewer is not known
+    settle_lookback_s: float = 1800.0  # the level before: recent enough not to hold another hour's traffic
+    settle_echo_s: float = 7200.0  # entries filled together expire together; seen for two lifetimes of an hour
+    cold_misses: int = 10  # fewer extra misses are no cold start worth a word
+    cold_z: float = 3.0  # standard deviations of the excess: chance does not do that
+    settle_z: float = 1.64  # standard deviations above the level that still pass for it
+
+    # -- attribution --------------------------------------------------------------------------
+    link_slack_s: float = 60.0  # clocks: a cause may seem to come this long after its effect (METHODS §6.3)
+    link_before_s: float = 600.0  # decay of the belief in a cause that came earlier
+    link_after_s: float = 60.0  # and in one that came later: causes do not follow effects
+    link_unknown: float = 0.05  # prior of a cause that left no line
+    link_least: float = 0.5  # belief from which on a finding is told as the effect of another
+
+    def for_span(self, seconds: float) -> Limits:
+        """Return the limits for a log of this length: in a log of two minutes 30 s are no mere overlap of a rollout.
+
+        METHODS chose skew, dwell and hold on logs of many hours. They are capped at the 12th, 6th and 4th part of
+        the log, so that an hour keeps them as they are; what holds only by the capped ones has less confidence.
+        """
+        return replace(
+            self,
+            skew_s=min(self.skew_s, seconds / 12),
+            dwell_s=min(self.dwell_s, seconds / 6),
+            hold_s=min(self.hold_s, seconds / 4),
+        )
 
 
 DEFAULT = Limits()

@@ -272,8 +272,6 @@ def _with_prose(tokens: pl.DataFrame, wanted: Wanted) -> pl.DataFrame:
 
 def _wide(rows: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
     names: Sequence[str] = sorted(pairs["key"].unique().to_list())
-    last: Iterable[pl.Expr] = (
-        pl.col("value").filter(pl.col("key") == name).last().alias(name) for name in names
-    )
+    last: Iterable[pl.Expr] = (pl.col("value").filter(pl.col("key") == name).last().alias(name) for name in names)
     wide = pairs.group_by("at").agg(last)
     return rows.join(wide, on="at", how="left", maintain_order="left") if names else rows

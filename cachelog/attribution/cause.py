@@ -1,0 +1,118 @@
+"""Link effects to causes by scope and time (METHODS §6, a first version).
+
+An effect is a shift of the miss rate or a cold start; a cause is a version event or a restart. A cause fits as far as
+the extra misses lie on its replicas and its replicas have extra misses (their F-measure), and as far as it came before.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from cachelog.contract.finding import Cause, Confidence, Finding, Severity
+from cachelog.contract.limits import Limits
+from cachelog.contract.rule import Frames
+from cachelog.contract.wording import lasting, percent
+
+EFFECTS = frozenset({"miss-rate-shift", "cold-start"})
+CAUSES = frozenset({"version-regression", "version-flapping", "rollback", "load-failure", "replica-restart"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    finding: Finding
+    share: float  # of the effect's extra misses on the cause's replicas
+    score: float
+
+
+def link(findings: Sequence[Finding], frames: Frames, limits: Limits) -> list[Finding]:
+    """Return the findings, effects with their causes and causes with at least the severity of what they explain."""
+    causes = [f for f in findings if f.rule in CAUSES]
+    linked = [_explained(f, causes, frames, limits) if f.rule in EFFECTS and _rises(f) else f for f in findings]
+    worst: dict[str, Severity] = {}
+    for finding in linked:
+        if finding.caused_by and finding.causes[0].confidence is not Confidence.LOW:
+            worst[finding.caused_by] = max(finding.severity, worst.get(finding.caused_by, Severity.INFO))
+    return [_raised(f, worst.get(f.fingerprint, f.severity)) for f in linked]
+
+
+def _rises(finding: Finding) -> bool:
+    return (finding.impact.excess_misses or 0.0) > 0
+
+
+def _raised(finding: Finding, severity: Severity) -> Finding:
+    """What was meant, a rollback, stays information however much it cost."""
+    return finding if finding.rule == "rollback" else replace(finding, severity=max(finding.severity, severity))
+
+
+def _explained(effect: Finding, causes: Sequence[Finding], frames: Frames, limits: Limits) -> Finding:
+    extra = _extra_by_replica(effect, frames)
+    fitting = [c for c in causes if c.model in (None, effect.model)]
+    found = [_candidate(effect, cause, extra, limits) for cause in fitting]
+    found = sorted(found, key=lambda c: (-c.score, c.finding.fingerprint))
+    total = sum(c.score for c in found) + limits.link_unknown
+    if not found or found[0].score / total < limits.link_least:
+        return effect
+    told = [c for c in found if c.score >= found[0].score / 2]
+    return replace(
+        effect,
+        caused_by=told[0].finding.fingerprint,
+        causes=tuple(_cause(c, effect, c.score / total) for c in told),
+    )
+
+
+def _extra_by_replica(effect: Finding, frames: Frames) -> Mapping[str, float]:
+    """Misses of each replica beyond its rate before the effect, in as much time before as after."""
+    start = effect.start or frames.start
+    end = effect.end or frames.end
+    mine = frames.counts.filter((pl.col("model") == effect.model) & (pl.col("cache") == effect.cache))
+    before = _rates(mine, start - (end - start), start)
+    after = _rates(mine, start, end)
+    return {r: misses - n * _ratio(before.get(r, (0, 0)), n, misses) for r, (n, misses) in after.items()}
+
+
+def _rates(counts: pl.DataFrame, since: datetime, until: datetime) -> Mapping[str, tuple[int, int]]:
+    inside = counts.filter((pl.col("w") >= since) & (pl.col("w") < until))
+    sums = inside.group_by("replica").agg(pl.col("lookups", "misses").sum())
+    return {replica: (n, misses) for replica, n, misses in sums.iter_rows()}
+
+
+def _ratio(before: tuple[int, int], n: int, misses: int) -> float:
+    """The rate before; a replica that was not there before has no extra misses of its own."""
+    lookups, missed = before
+    return missed / lookups if lookups else misses / max(n, 1)
+
+
+def _candidate(effect: Finding, cause: Finding, extra: Mapping[str, float], limits: Limits) -> _Candidate:
+    total = sum(x for x in extra.values() if x > 0)
+    inside = sum(extra.get(r, 0.0) for r in cause.replicas if extra.get(r, 0.0) > 0)
+    risen = sum(extra.get(r, 0.0) > 0.02 * total for r in cause.replicas)
+    recall = inside / total if total else 0.0
+    precision = risen / len(cause.replicas) if cause.replicas else 0.0
+    fit = 2 * recall * precision / (recall + precision) if recall + precision else 0.0
+    return _Candidate(cause, recall, fit * _timely(effect, cause, limits))
+
+
+def _timely(effect: Finding, cause: Finding, limits: Limits) -> float:
+    """1 where the cause began within the interval of the onset, falling off on both sides."""
+    if cause.start is None or effect.start is None:
+        return 0.0
+    low = (effect.onset_low or effect.start) - timedelta(seconds=limits.link_slack_s)
+    high = (effect.onset_high or effect.start) + timedelta(seconds=limits.link_slack_s)
+    if cause.start < low:
+        return math.exp(-(low - cause.start).total_seconds() / limits.link_before_s)
+    if cause.start > high:
+        return math.exp(-(cause.start - high).total_seconds() / limits.link_after_s)
+    return 1.0
+
+
+def _cause(candidate: _Candidate, effect: Finding, belief: float) -> Cause:
+    lead = ((effect.start or datetime.min) - (candidate.finding.start or datetime.min)).total_seconds()
+    when = f"began {lasting(abs(lead))} {'before' if lead >= 0 else 'after'} it was seen"
+    why = f"{percent(candidate.share)} of the extra misses are on its replicas; it {when}"
+    sure = Confidence.HIGH if belief >= 0.8 else Confidence.MEDIUM if belief >= 0.5 else Confidence.LOW
+    return Cause(candidate.finding.fingerprint, round(candidate.share, 6), sure, why)

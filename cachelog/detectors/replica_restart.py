@@ -1,0 +1,95 @@
+"""replica-restart: a replica restarts again and again, and what it loads afterwards.
+
+What it says
+    The process of a replica started at least three times within an hour.
+
+Why it matters
+    Every start empties the caches that live in the process. A crash loop shows as a miss rate that will not go down,
+    on one replica only, and it is easily overlooked because each start looks healthy.
+
+How it decides
+    Lines with which a process reports that it starts. Models loaded between two starts tell what comes back.
+
+When it stays quiet
+    One or two starts of a replica: that is a rollout, or somebody's hand.
+
+What to do
+    Look for what ends the process: out of memory, a failing probe, a panic in the lines before the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import pairwise
+
+import polars as pl
+
+from cachelog.contract.finding import Confidence, Evidence, Finding, Impact, Severity
+from cachelog.contract.limits import Limits
+from cachelog.contract.rule import Frames
+from cachelog.contract.wording import lasting, listed
+
+_SHOWN = 4
+
+
+def detect(events: pl.LazyFrame, frames: Frames, limits: Limits) -> list[Finding]:
+    """Return one finding for each replica that keeps restarting."""
+    groups = _starts(frames, limits).partition_by("replica", maintain_order=True)
+    counted = [(rows, _most(rows["ts"].to_list(), limits.restart_s)) for rows in groups]
+    return [_finding(rows, most, frames, limits) for rows, most in counted if most >= limits.restarts]
+
+
+def _starts(frames: Frames, limits: Limits) -> pl.DataFrame:
+    """The starts of each replica by time; worker processes that start together are one."""
+    boots = frames.changes.filter((pl.col("op") == "restart") & pl.col("replica").is_not_null())
+    ordered = boots.sort("replica", "ts", "source", "line")
+    pause = (pl.col("ts") - pl.col("ts").shift(1).over("replica")).dt.total_microseconds() / 1e6
+    return ordered.filter((pause > limits.restart_burst_s).fill_null(True))
+
+
+def _most(times: Sequence[datetime], within: float) -> int:
+    """Return the largest number of starts in any stretch of `within` seconds."""
+    first = most = 0
+    for last, time in enumerate(times):
+        while (time - times[first]).total_seconds() > within:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+def _finding(rows: pl.DataFrame, most: int, frames: Frames, limits: Limits) -> Finding:
+    replica, times = rows["replica"][0], rows["ts"].to_list()
+    start, end = times[0], times[-1]
+    loads = frames.changes.filter((pl.col("op") == "load") & (pl.col("replica") == replica) & (pl.col("ts") >= start))
+    lookups = frames.counts.filter((pl.col("replica") == replica) & (pl.col("w") >= start))["lookups"].sum()
+    gap = sorted((b - a).total_seconds() for a, b in pairwise(times))[(len(times) - 1) // 2]
+    return Finding(
+        rule="replica-restart",
+        severity=Severity.HIGH if most >= limits.restarts_high else Severity.MEDIUM,
+        confidence=Confidence.HIGH,
+        title=f"{replica} restarts again and again: {len(times)} starts in {lasting((end - start).total_seconds())}",
+        summary=_summary(len(times), gap, loads),
+        replicas=(replica,),
+        start=start,
+        end=end,
+        ongoing=(frames.end - end).total_seconds() <= 2 * gap,
+        impact=Impact(lookups=int(lookups)),
+        numbers={
+            "restarts": len(times),
+            "most_in_an_hour": most,
+            "typical_gap_seconds": gap,
+            "loads_after": loads.height,
+        },
+        evidence=tuple(
+            Evidence(source, line, ts, "restarted")
+            for source, line, ts in rows.select("source", "line", "ts").head(_SHOWN).iter_rows()
+        ),
+        next_steps=(f"look at the last lines of {replica} before each start, and at its memory and probes",),
+    )
+
+
+def _summary(starts: int, gap: float, loads: pl.DataFrame) -> str:
+    said = f"{starts} starts, typically {lasting(gap)} apart."
+    models = sorted({f"{m} {v or ''}".rstrip() for m, v in loads.select("model", "version").iter_rows()})
+    return said + (f" It loads {listed(models, 5)} afterwards." if models else "")

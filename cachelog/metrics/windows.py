@@ -1,0 +1,210 @@
+"""Counts of lookups per model, cache, version, replica and window, and the table of models made of them.
+
+Window width: METHODS §1.1, but down to 10 s. Counts are sums, minima and maxima, so they merge over shards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from cachelog.contract.finding import ModelRow, VersionRow
+from cachelog.contract.rule import Frames
+from cachelog.metrics.proportions import wilson
+
+#: Seconds; each divides the next, so that base windows add up to wider ones.
+LADDER = (10, 60, 300, 900, 3600)
+_MOST_WINDOWS = 2000
+_KEYS = ("model", "cache", "version", "replica", "w")
+_COUNTED = ("hits", "misses", "stale", "bypass", "errors")
+_OUTCOME = {"hits": "hit", "misses": "miss", "stale": "stale", "bypass": "bypass", "errors": "error"}
+_TREND = 24  # points of the sparkline
+
+COUNTS: pl.Schema = pl.Schema(
+    dict.fromkeys(("model", "cache", "version", "replica"), pl.String())
+    | {"w": pl.Datetime("us", "UTC")}
+    | dict.fromkeys(("lookups", *_COUNTED, "expired"), pl.Int64())
+    | {"hit_seconds": pl.Float64(), "hit_timed": pl.Int64(), "miss_seconds": pl.Float64(), "miss_timed": pl.Int64()}
+    | {"first": pl.Datetime("us", "UTC"), "last": pl.Datetime("us", "UTC")}
+)
+
+
+def base_window(start: datetime, end: datetime) -> timedelta:
+    """Return the narrowest window of the ladder that cuts the period into at most 2,000."""
+    span = (end - start).total_seconds()
+    return timedelta(seconds=next((s for s in LADDER if span / s <= _MOST_WINDOWS), LADDER[-1]))
+
+
+def counts(events: pl.LazyFrame, start: datetime, end: datetime) -> tuple[pl.DataFrame, timedelta]:
+    """Return Frames.counts and the width of its windows; `events` are EVENT rows that have a time."""
+    base = base_window(start, end)
+    summed = _by_outcome(events, base)
+    total = [_sum_of(name).alias(name) for name in _COUNTED]
+    wide = summed.group_by(_KEYS).agg(
+        *total,
+        pl.col("expired").filter(pl.col("outcome") == "miss").sum(),
+        *_latency("hit"),
+        *_latency("miss"),
+        pl.col("first").min(),
+        pl.col("last").max(),
+    )
+    labels = [pl.col(name).cast(pl.String) for name in _KEYS[:4]]
+    full = wide.with_columns(*labels, lookups=pl.col("hits") + pl.col("misses") + pl.col("stale"))
+    return full.select(pl.col(name).cast(dtype) for name, dtype in COUNTS.items()).sort(_KEYS), base
+
+
+def _by_outcome(events: pl.LazyFrame, base: timedelta) -> pl.DataFrame:
+    """One pass over the lookups; what follows works on the few rows of its result."""
+    width = base // timedelta(microseconds=1)
+    window = (pl.col("ts").dt.timestamp("us") // width * width).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    lookups = events.filter(pl.col("op") == "lookup").with_columns(w=window)
+    n = pl.col("n").cast(pl.Int64)
+    return (
+        lookups.group_by(*_KEYS, "outcome")
+        .agg(
+            n=n.sum(),
+            expired=n.filter(pl.col("reason") == "expired").sum(),
+            seconds=pl.col("seconds").sum(),
+            timed=pl.col("seconds").count(),
+            first=pl.col("ts").min(),
+            last=pl.col("ts").max(),
+        )
+        .collect()
+    )
+
+
+def _sum_of(name: str) -> pl.Expr:
+    return pl.col("n").filter(pl.col("outcome") == _OUTCOME[name]).sum()
+
+
+def _latency(outcome: str) -> list[pl.Expr]:
+    mine = pl.col("outcome") == outcome
+    return [
+        pl.col("seconds").filter(mine).sum().alias(f"{outcome}_seconds"),
+        pl.col("timed").filter(mine).sum().alias(f"{outcome}_timed"),
+    ]
+
+
+def rate_known(cache: str, hits: int, stale: int) -> bool:
+    """Return whether misses of this cache can be set against hits; servers log misses of loaded models only."""
+    return cache != "model" or hits + stale > 0
+
+
+def models(frames: Frames) -> tuple[ModelRow, ...]:
+    """Return the table of models: one row a model and cache, and one for a model that is known by its loads only."""
+    totals = _totals(frames.counts, ["model", "cache"])
+    known = _rated_caches(frames.counts)
+    versions = _versions(frames)
+    trends = _trends(frames)
+    rows = [_row(r, known, versions, trends) for r in totals.sort("model", "cache").iter_rows(named=True)]
+    counted = {row.model for row in rows}
+    rows += [_load_only(m, versions) for m in sorted({m for m, _ in versions} - counted)]
+    return tuple(sorted(rows, key=lambda row: (row.model, row.cache)))
+
+
+def _totals(table: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+    return table.group_by(keys).agg(
+        pl.col("lookups", *_COUNTED, "expired").sum(), pl.col("first").min(), pl.col("last").max(),
+        replicas=pl.col("replica").drop_nulls().unique().sort(),
+    )  # fmt: skip
+
+
+def _rated_caches(table: pl.DataFrame) -> Mapping[str, bool]:
+    sums = table.group_by("cache").agg(pl.col("hits", "stale").sum())
+    return {cache: rate_known(cache, hits, stale) for cache, hits, stale in sums.iter_rows()}
+
+
+def _row(
+    total: Mapping[str, object],
+    known: Mapping[str, bool],
+    versions: Mapping[tuple[str, str], tuple[VersionRow, ...]],
+    trends: Mapping[tuple[str, str], tuple[float | None, ...]],
+) -> ModelRow:
+    model, cache = str(total["model"]), str(total["cache"])
+    n = {name: int(str(total[name])) for name in ("lookups", *_COUNTED, "expired")}
+    rated = known[cache]
+    rate, low, high = wilson(n["misses"], n["lookups"]) if rated else (None, None, None)
+    return ModelRow(
+        model=model,
+        cache=cache,
+        lookups=n["lookups"] if rated else None,
+        hits=n["hits"] if rated else None,
+        misses=n["misses"],
+        stale=n["stale"],
+        bypass=n["bypass"],
+        errors=n["errors"],
+        miss_rate=rate,
+        miss_rate_low=low,
+        miss_rate_high=high,
+        causes=_causes(n["misses"], n["expired"]),
+        versions=versions.get((model, cache), ()),
+        trend=trends.get((model, cache), ()) if rated else (),
+    )
+
+
+def _load_only(model: str, versions: Mapping[tuple[str, str], tuple[VersionRow, ...]]) -> ModelRow:
+    """A model of which the logs hold loads but no lookup: nothing is known of its rate."""
+    return ModelRow(
+        model=model, cache="model", lookups=None, hits=None, misses=0, stale=0, bypass=0, errors=0, miss_rate=None,
+        miss_rate_low=None, miss_rate_high=None, causes=_causes(0, 0), versions=versions[model, "model"],
+    )  # fmt: skip
+
+
+CAUSES = ("cold", "capacity", "version-change", "ttl", "flush", "duplicate", "new-keys", "error", "unexplained")
+
+
+def _causes(misses: int, expired: int) -> Mapping[str, int]:
+    """Split misses by what the lines themselves say: EXPIRED is the TTL; the rest is not explained."""
+    return dict.fromkeys(CAUSES, 0) | {"ttl": expired, "unexplained": misses - expired}
+
+
+def _versions(frames: Frames) -> Mapping[tuple[str, str], tuple[VersionRow, ...]]:
+    """Version rows by model and cache, oldest first; loaded versions that nobody asked for are in, without counts."""
+    asked = _totals(frames.counts.filter(pl.col("version").is_not_null()), ["model", "cache", "version"])
+    resident = _resident(frames).join(asked, on=["model", "version"], how="anti")
+    rated = _rated_caches(frames.counts)
+    table = pl.concat([asked, resident], how="diagonal").join(frames.order, on=["model", "version"], how="left")
+    found: dict[tuple[str, str], list[VersionRow]] = {}
+    for row in table.sort("model", "cache", "ord", "version", nulls_last=True).iter_rows(named=True):
+        known = row["lookups"] is not None and rated.get(row["cache"], False)
+        found.setdefault((row["model"], row["cache"]), []).append(
+            VersionRow(
+                version=row["version"],
+                order=row["ord"],
+                basis=row["basis"] or "unknown",
+                lookups=row["lookups"] if known else None,
+                hits=row["hits"] if known else None,
+                misses=row["misses"] or 0,
+                first=row["first"],
+                last=row["last"],
+                replicas=tuple(row["replicas"]),
+            )
+        )
+    return {key: tuple(rows) for key, rows in found.items()}
+
+
+def _resident(frames: Frames) -> pl.DataFrame:
+    """Versions known from loads, in the cache that the model's lookups name first, else `model`."""
+    loads = frames.changes.filter((pl.col("op") == "load") & pl.col("version").is_not_null())
+    caches = frames.counts.group_by("model").agg(pl.col("cache").filter(pl.col("cache") != "model").min())
+    return (
+        loads.group_by("model", "version")
+        .agg(first=pl.col("ts").min(), last=pl.col("ts").max(), replicas=pl.col("replica").drop_nulls().unique().sort())
+        .join(caches, on="model", how="left")
+        .with_columns(pl.col("cache").fill_null("model"))
+    )
+
+
+def _trends(frames: Frames) -> Mapping[tuple[str, str], tuple[float | None, ...]]:
+    """Miss rate over the period in _TREND steps; None where nothing was looked up."""
+    step = max((frames.end - frames.start) // timedelta(microseconds=_TREND), 1)
+    since = (pl.col("w") - frames.start).dt.total_microseconds()
+    at = (since // step).clip(0, _TREND - 1)
+    table = frames.counts.group_by("model", "cache", at=at).agg(pl.col("misses", "lookups").sum())
+    found: dict[tuple[str, str], list[float | None]] = {}
+    for model, cache, position, misses, lookups in table.sort("model", "cache", "at").iter_rows():
+        line = found.setdefault((model, cache), [None] * _TREND)
+        line[position] = misses / lookups if lookups else None
+    return {key: tuple(line) for key, line in found.items()}
