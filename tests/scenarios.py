@@ -1,0 +1,502 @@
+"""What happens to serving fleets, with what must be found in their logs and what must not: name -> factory(seed).
+
+The seed chooses the size of the fleet, names, versions and their scheme, times, and how much the logs say.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tests.simulate import CacheRules, Expected, Forbidden, Scenario, Step, Traffic
+
+#: Three versions each, oldest first; compared as text most are wrong. The first and last are of Triton's kind.
+SCHEMES = (
+    ("9", "10", "11"),
+    ("v98", "v99", "v100"),
+    ("1.9.3", "1.10.0", "1.10.1"),
+    ("20260727-2", "20260803-1", "20260803-2"),
+    ("2026.7.30", "2026.8.1", "2026.8.2"),
+    ("1785100000", "1785400000", "1785700000"),
+)
+_MODELS = ("checkout-risk", "query-intent", "eta-minutes", "image-nsfw", "upsell", "lang-detect", "dedup-embed")
+_APPS = ("inference-core", "model-host", "scoring", "predict-gw")
+_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+
+#: Nothing happened that anybody should be told of.
+HEALTHY = (Forbidden("*", "low"),)
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A fleet before anything happens to it, and the dice for what does."""
+
+    base: Scenario
+    dice: np.random.Generator
+    model: str  # the one that things happen to
+    old: str
+    new: str
+
+    @property
+    def pods(self) -> tuple[str, ...]:
+        """Return the replicas."""
+        return self.base.replicas
+
+
+def plot(name: str, seed: int, shared: bool = True, pods: int | None = None) -> Plot:
+    """Return a fleet of 4 to 8 replicas and 2 to 4 models that all serve the oldest version of theirs."""
+    dice = np.random.default_rng([seed, zlib.crc32(name.encode())])
+    names = _pods(dice, pods or int(dice.integers(4, 9)))
+    models = [str(m) for m in dice.choice(_MODELS, int(dice.integers(2, 5)), replace=False)]
+    scheme = SCHEMES[seed % len(SCHEMES)]
+    traffic = tuple(Traffic(m, scheme, float(dice.uniform(2.0, 4.0)), int(dice.integers(120, 300))) for m in models)
+    resident = {(pod, model): scheme[:1] for pod in names for model in models}
+    quiet = {"evict"} | ({"load_start"} if dice.random() < 0.5 else set())
+    seconds = float(dice.integers(44, 60)) * 60.0
+    base = Scenario(
+        names, traffic, CacheRules(2000, 240.0), shared, resident, seconds=seconds, unlogged=frozenset(quiet)
+    )
+    return Plot(base, dice, models[0], scheme[0], scheme[1])
+
+
+def _pods(dice: np.random.Generator, count: int) -> tuple[str, ...]:
+    app, letters = str(dice.choice(_APPS)), list(_LETTERS)
+    middle = "".join(dice.choice(letters, 9))
+    return tuple(sorted({f"{app}-{middle}-{''.join(dice.choice(letters, 5))}" for _ in range(count)}))
+
+
+def happen(it: Plot, steps: Iterable[Step], **changes: object) -> Scenario:
+    """Return the scenario with these steps, after the lines of the initial loads where the log has them."""
+    begun = _first_loads(it) if it.dice.random() < 0.5 else []
+    return replace(it.base, steps=(*begun, *steps), **changes)  # type: ignore[arg-type]
+
+
+def _first_loads(it: Plot) -> list[Step]:
+    """The lines of loads that were under way when the log began; the versions are resident already."""
+    return [
+        Step(float(it.dice.uniform(0.1, 5.0)), "load", pod, model, version, took=_took(it))
+        for (pod, model), versions in it.base.resident.items()
+        for version in versions
+    ]
+
+
+def _took(it: Plot) -> float:
+    return float(it.dice.uniform(0.8, 4.0))
+
+
+def some(it: Plot, count: int, among: Sequence[str] | None = None) -> tuple[str, ...]:
+    """Return `count` replicas by lot, sorted."""
+    return tuple(sorted(str(p) for p in it.dice.choice(list(among or it.pods), count, replace=False)))
+
+
+def switch(it: Plot, pods: Iterable[str], at: float, every: float, old: str, new: str) -> list[Step]:
+    """Replicas load `new`, then unload `old`, one after the other."""
+    steps = []
+    for i, pod in enumerate(pods):
+        loaded = at + every * (i + float(it.dice.uniform(0.0, 0.4)))
+        steps.append(Step(loaded, "load", pod, it.model, new, took=_took(it)))
+        steps.append(Step(loaded + float(it.dice.uniform(0.3, 3.0)), "unload", pod, it.model, old))
+    return steps
+
+
+def deploy(it: Plot, pods: Iterable[str], at: float, every: float = 0.0) -> list[Step]:
+    """A rolling deploy of the new version, announced or not."""
+    line = Step(at - 2.5, "rollout", "", it.model, it.new, reason="deploy", old=it.old)
+    said = [line] if it.dice.random() < 0.5 else []
+    return [*said, *switch(it, pods, at, every or float(it.dice.uniform(8.0, 25.0)), it.old, it.new)]
+
+
+def restart(it: Plot, pod: str, at: float, version: str) -> list[Step]:
+    """A replica restarts and loads `version` of the model, and of the others what they had."""
+    steps = [Step(at, "restart", pod)]
+    ready = at + float(it.dice.uniform(6.0, 15.0))
+    for traffic in it.base.traffic:
+        loaded = version if traffic.model == it.model else it.old
+        steps.append(Step(ready + _took(it), "load", pod, traffic.model, loaded, took=0.8))
+    return steps
+
+
+def restarts(it: Plot, pods: Iterable[str], at: float, every: float, version: str) -> list[Step]:
+    """Replicas restart one after the other and load `version`."""
+    return [step for i, pod in enumerate(pods) for step in restart(it, pod, at + every * i, version)]
+
+
+def _when(it: Plot, low: float, high: float) -> float:
+    """Return a time between two shares of the log's length, not on a round second."""
+    return float(it.dice.uniform(low, high)) * it.base.seconds
+
+
+def _loaded_at(steps: Iterable[Step], pods: Sequence[str], model: str) -> float:
+    return min(s.at for s in steps if s.what == "load" and s.replica in pods and s.model == model)
+
+
+def _regression(it: Plot, pods: tuple[str, ...], steps: Iterable[Step]) -> Expected:
+    at = _loaded_at(steps, pods, it.model)
+    return Expected("version-regression", it.model, pods, it.new, it.old, at, 60.0)
+
+
+def _only_this_model(it: Plot, *rules: str) -> tuple[Forbidden, ...]:
+    return tuple(Forbidden(rule, "low", t.model) for rule in rules for t in it.base.traffic if t.model != it.model)
+
+
+def _alarm(it: Plot) -> tuple[Forbidden, ...]:
+    """What a regression must not be taken for."""
+    other = _only_this_model(it, "version-regression", "version-flapping", "miss-rate-shift")
+    return (*other, Forbidden("rollback", "info"), Forbidden("version-flapping"), Forbidden("load-failure", "info"))
+
+
+_NO_ALARM = (
+    Forbidden("version-regression"),
+    Forbidden("version-flapping"),
+    Forbidden("load-failure", "info"),
+    Forbidden("*", "high"),
+)
+
+
+# -- nothing is wrong -------------------------------------------------------------------------------
+
+
+def steady(seed: int) -> Scenario:
+    """Traffic and nothing else."""
+    return happen(plot("steady", seed), (), forbid=HEALTHY)
+
+
+def rolling_deploy(seed: int) -> Scenario:
+    """The new version is loaded everywhere, one replica after the other, in place."""
+    it = plot("rolling-deploy", seed, shared=seed % 2 == 0)
+    return happen(it, deploy(it, it.pods, _when(it, 0.3, 0.5)), forbid=HEALTHY)
+
+
+def rolling_restart(seed: int) -> Scenario:
+    """The same, but each replica restarts into the new version."""
+    it = plot("rolling-restart", seed, shared=seed % 2 == 0)
+    return happen(it, restarts(it, it.pods, _when(it, 0.3, 0.5), 40.0, it.new), forbid=HEALTHY)
+
+
+def slow_rollout(seed: int) -> Scenario:
+    """A rolling deploy that takes a third of the log."""
+    it = plot("slow-rollout", seed)
+    every = it.base.seconds / 3 / len(it.pods)
+    return happen(it, deploy(it, it.pods, _when(it, 0.3, 0.4), every), forbid=HEALTHY)
+
+
+def restart_during_rollout(seed: int) -> Scenario:
+    """Replicas that wait for their turn restart with the old version in the middle of a rolling deploy."""
+    it = plot("restart-during-rollout", seed)
+    at, last = _when(it, 0.3, 0.4), it.pods[-2:]
+    steps = [*deploy(it, it.pods[:-2], at, 30.0), *restarts(it, last, at + 45.0, 5.0, it.old)]
+    steps += switch(it, last, at + 30.0 * len(it.pods) + 90.0, 20.0, it.old, it.new)
+    return happen(it, steps, forbid=HEALTHY)
+
+
+def canary_promoted(seed: int) -> Scenario:
+    """One replica tries the new version, the others follow."""
+    it = plot("canary-promoted", seed)
+    at = _when(it, 0.25, 0.35)
+    steps = [*switch(it, it.pods[:1], at, 1.0, it.old, it.new), *deploy(it, it.pods[1:], at + 420.0)]
+    return happen(it, steps, forbid=HEALTHY)
+
+
+def ab_arms(seed: int) -> Scenario:
+    """Half of the replicas are pinned to each version for good; some of them restart."""
+    it = plot("ab-arms", seed, pods=6)
+    arm = some(it, 3)
+    resident = dict(it.base.resident) | {(pod, it.model): (it.new,) for pod in arm}
+    it = replace(it, base=replace(it.base, resident=resident))
+    rest = [pod for pod in it.pods if pod not in arm]
+    steps = [*restart(it, arm[0], _when(it, 0.3, 0.5), it.new), *restart(it, rest[0], _when(it, 0.5, 0.7), it.old)]
+    return happen(it, steps, forbid=HEALTHY)
+
+
+def pinned_restart(seed: int) -> Scenario:
+    """One replica is pinned to the old version; it restarts after the others have long had the new one."""
+    it = plot("pinned-restart", seed)
+    pinned = it.pods[0]
+    steps = [*deploy(it, it.pods[1:], _when(it, 0.2, 0.3)), *restart(it, pinned, _when(it, 0.6, 0.7), it.old)]
+    return happen(
+        it, steps, forbid=(Forbidden("version-flapping"), Forbidden("rollback", "info"), Forbidden("*", "high"))
+    )
+
+
+def several_resident(seed: int) -> Scenario:
+    """Three versions are resident on purpose, requests name them; replicas restart and load them in any order."""
+    it = plot("several-resident", seed)
+    scheme = SCHEMES[seed % len(SCHEMES)]
+    asks = ((scheme[0], 0.25), (scheme[1], 0.3))
+    traffic = tuple(replace(t, asks=asks) if t.model == it.model else t for t in it.base.traffic)
+    resident = dict(it.base.resident) | {(pod, it.model): scheme for pod in it.pods}
+    it = replace(it, base=replace(it.base, traffic=traffic, resident=resident))
+    steps = [step for pod in some(it, 3) for step in _restart_any_order(it, pod, _when(it, 0.2, 0.8), scheme)]
+    return happen(it, steps, forbid=HEALTHY)
+
+
+def _restart_any_order(it: Plot, pod: str, at: float, versions: Sequence[str]) -> list[Step]:
+    others = [step for step in restart(it, pod, at, it.old) if step.model != it.model]
+    order = [str(v) for v in it.dice.permutation(list(versions))]
+    loads = [Step(at + 9.0 + 3.1 * i, "load", pod, it.model, v, took=_took(it)) for i, v in enumerate(order)]
+    return [*others, *loads]
+
+
+def on_demand_old(seed: int) -> Scenario:
+    """The fleet serves the new version; some replicas load the old one beside it for a few requests that name it."""
+    it = plot("on-demand-old", seed)
+    traffic = tuple(replace(t, asks=((it.old, 0.03),)) if t.model == it.model else t for t in it.base.traffic)
+    resident = dict(it.base.resident) | {(pod, it.model): (it.new,) for pod in it.pods}
+    it = replace(it, base=replace(it.base, traffic=traffic, resident=resident))
+    at, steps = _when(it, 0.3, 0.5), list[Step]()
+    for i, pod in enumerate(some(it, 2)):
+        steps.append(Step(at + 9.7 * i, "load", pod, it.model, it.old, took=_took(it)))
+        steps.append(Step(at + 480.3 + 31.0 * i, "unload", pod, it.model, it.old))
+    return happen(it, steps, forbid=HEALTHY)
+
+
+def scale_up(seed: int) -> Scenario:
+    """Three replicas more come up with what the fleet serves."""
+    it = plot("scale-up", seed, pods=7)
+    fresh = it.pods[-3:]
+    resident = {place: versions for place, versions in it.base.resident.items() if place[0] not in fresh}
+    it = replace(it, base=replace(it.base, resident=resident))
+    return happen(it, restarts(it, fresh, _when(it, 0.4, 0.5), 12.0, it.old), forbid=HEALTHY)
+
+
+def clock_skew(seed: int) -> Scenario:
+    """A rolling deploy; the clocks of two replicas are wrong by more than a minute."""
+    it = plot("clock-skew", seed)
+    slow, fast = some(it, 2)
+    steps = deploy(it, it.pods, _when(it, 0.3, 0.5))
+    forbid = (*_NO_ALARM, Forbidden("rollback", "info"), Forbidden("miss-rate-shift", "medium"))
+    return happen(it, steps, skew={slow: -85.0, fast: 70.0}, forbid=forbid)
+
+
+def late_lines(seed: int) -> Scenario:
+    """A rolling deploy; lines are written up to 25 s late, out of order."""
+    it = plot("late-lines", seed)
+    return happen(it, deploy(it, it.pods, _when(it, 0.3, 0.5)), late=25.0, forbid=HEALTHY)
+
+
+def log_gap(seed: int) -> Scenario:
+    """A rolling deploy; one replica's lines of eight minutes are lost, its load of the new version among them."""
+    it = plot("log-gap", seed)
+    at = _when(it, 0.3, 0.5)
+    forbid = (*_NO_ALARM, Forbidden("rollback", "info"), Forbidden("miss-rate-shift", "medium"))
+    return happen(it, deploy(it, it.pods, at), gaps=((it.pods[0], at - 120.0, at + 360.0),), forbid=forbid)
+
+
+# -- back on purpose --------------------------------------------------------------------------------
+
+
+def _rolled_back(it: Plot, announced: bool) -> Scenario:
+    at = _when(it, 0.25, 0.35)
+    back = at + float(it.dice.uniform(700.0, 1000.0))
+    steps = [*deploy(it, it.pods, at), *switch(it, it.pods, back, 7.0, it.new, it.old)]
+    if announced:
+        steps.append(Step(back - 3.1, "rollout", "", it.model, it.old, reason="rollback", old=it.new))
+    found = Expected("rollback", it.model, it.pods, it.new, it.old, back, 60.0)
+    return happen(it, steps, expect=(found,), forbid=_NO_ALARM)
+
+
+def rollback_announced(seed: int) -> Scenario:
+    """The whole fleet goes back, and a line says so."""
+    return _rolled_back(plot("rollback-announced", seed), True)
+
+
+def rollback_silent(seed: int) -> Scenario:
+    """The whole fleet goes back, and no line says so."""
+    return _rolled_back(plot("rollback-silent", seed), False)
+
+
+def canary_abort(seed: int) -> Scenario:
+    """One replica tries the new version and goes back."""
+    it = plot("canary-abort", seed)
+    at, pod = _when(it, 0.3, 0.4), some(it, 1)
+    steps = [*switch(it, pod, at, 1.0, it.old, it.new), *switch(it, pod, at + 640.0, 1.0, it.new, it.old)]
+    return happen(it, steps, forbid=_NO_ALARM)
+
+
+def blue_green_back(seed: int) -> Scenario:
+    """Traffic goes to other replicas with the new version, and back to the first ones."""
+    it = plot("blue-green-back", seed, pods=8)
+    blue, green = it.pods[:4], it.pods[4:]
+    resident = {place: versions for place, versions in it.base.resident.items() if place[0] in blue}
+    it = replace(it, base=replace(it.base, resident=resident))
+    at = _when(it, 0.25, 0.35)
+    steps = [Step(0.0, "leave", pod) for pod in green] + restarts(it, green, at, 5.0, it.new)
+    steps += _turn(at + 90.0, green, blue) + _turn(at + 900.0, blue, green)
+    return happen(it, steps, forbid=_NO_ALARM)
+
+
+def _turn(at: float, to: Iterable[str], away: Iterable[str]) -> list[Step]:
+    return [Step(at, "join", pod) for pod in to] + [Step(at + 0.5, "leave", pod) for pod in away]
+
+
+# -- an older version after a newer one -------------------------------------------------------------
+
+
+def _stale(it: Plot, pods: tuple[str, ...], steps: list[Step], again: list[Step], **changes: object) -> Scenario:
+    expect = (_regression(it, pods, again),)
+    given: dict[str, object] = {"expect": expect, "forbid": _alarm(it)} | changes
+    return happen(it, [*steps, *again], **given)
+
+
+def stale_restart(seed: int) -> Scenario:
+    """Some replicas restart after a deploy and load the old version again."""
+    it = plot("stale-restart", seed)
+    pods, at = some(it, max(1, len(it.pods) // 3)), _when(it, 0.2, 0.3)
+    return _stale(it, pods, deploy(it, it.pods, at), restarts(it, pods, at + 800.0, 20.0, it.old))
+
+
+def stale_poll(seed: int) -> Scenario:
+    """Some replicas poll a repository that lags behind, load the old version and drop the new one."""
+    it = plot("stale-poll", seed)
+    pods, at = some(it, max(1, len(it.pods) // 3)), _when(it, 0.2, 0.3)
+    return _stale(it, pods, deploy(it, it.pods, at), switch(it, pods, at + 750.0, 20.0, it.new, it.old))
+
+
+def stale_no_unloads(seed: int) -> Scenario:
+    """As above, and the logs have no lines about unloading."""
+    it = plot("stale-no-unloads", seed)
+    pods, at = some(it, max(1, len(it.pods) // 3)), _when(it, 0.2, 0.3)
+    again = switch(it, pods, at + 750.0, 20.0, it.new, it.old)
+    return _stale(it, pods, deploy(it, it.pods, at), again, unlogged=it.base.unlogged | {"unload"})
+
+
+def stale_most(seed: int) -> Scenario:
+    """Six of eight go back, two do not: no rollback, or one that is not complete."""
+    it = plot("stale-most", seed, pods=8)
+    pods, at = some(it, 6), _when(it, 0.2, 0.3)
+    return _stale(it, pods, deploy(it, it.pods, at), restarts(it, pods, at + 750.0, 15.0, it.old))
+
+
+def stale_repaired(seed: int) -> Scenario:
+    """Some replicas restart with the old version and get the new one again after twelve minutes."""
+    it = plot("stale-repaired", seed)
+    pods, at = some(it, max(1, len(it.pods) // 3)), _when(it, 0.15, 0.25)
+    again = restarts(it, pods, at + 700.0, 20.0, it.old)
+    repaired = switch(it, pods, at + 1450.0, 15.0, it.old, it.new)
+    return _stale(it, pods, [*deploy(it, it.pods, at), *repaired], again)
+
+
+def stale_skewed(seed: int) -> Scenario:
+    """As a stale restart, with two wrong clocks and lines up to 15 s late."""
+    it = plot("stale-skewed", seed)
+    pods, at = some(it, max(1, len(it.pods) // 3)), _when(it, 0.2, 0.3)
+    calm = [pod for pod in it.pods if pod not in pods]
+    skew = {calm[0]: -75.0, calm[1]: 65.0}
+    again = restarts(it, pods, at + 800.0, 20.0, it.old)
+    return _stale(it, pods, deploy(it, it.pods, at), again, skew=skew, late=15.0)
+
+
+def stale_truncated(seed: int) -> Scenario:
+    """As a stale restart, and the restart began the stale replicas' logs anew: what they had before is lost."""
+    it = plot("stale-truncated", seed)
+    pods, at = some(it, max(1, len(it.pods) // 3)), _when(it, 0.2, 0.3)
+    again = restarts(it, pods, at + 800.0, 20.0, it.old)
+    gaps = tuple((step.replica, 0.0, step.at) for step in again if step.what == "restart")
+    return _stale(it, pods, deploy(it, it.pods, at), again, gaps=gaps)
+
+
+def stale_costly(seed: int) -> Scenario:
+    """Half of the replicas go back, and both versions share one small cache: the misses are the harm."""
+    it = plot("stale-costly", seed, pods=6)
+    traffic = tuple(replace(t, rate=5.0, keys=160) for t in it.base.traffic)
+    it = replace(it, base=replace(it.base, traffic=traffic, cache=CacheRules(130, 400.0)))
+    pods, at = some(it, 3), _when(it, 0.25, 0.3)
+    scenario = _stale(it, pods, deploy(it, it.pods, at), restarts(it, pods, at + 800.0, 10.0, it.old))
+    shift = Expected("miss-rate-shift", it.model, at=scenario.expect[0].at, tolerance_s=180.0)
+    return replace(scenario, expect=(*scenario.expect, shift))
+
+
+def flapping(seed: int) -> Scenario:
+    """Some replicas go back and forth between two versions."""
+    it = plot("flapping", seed)
+    pods, at = some(it, 2), _when(it, 0.1, 0.15)
+    steps = deploy(it, it.pods, at)
+    first = at + 500.0
+    for i in range(6):
+        old, new = (it.new, it.old) if i % 2 == 0 else (it.old, it.new)
+        steps += switch(it, pods, first + 235.0 * i, 6.0, old, new)
+    found = Expected("version-flapping", it.model, pods, at=first, tolerance_s=900.0)
+    other = _only_this_model(it, "version-regression", "version-flapping")
+    return happen(it, steps, expect=(found,), forbid=(*other, Forbidden("rollback", "low")))
+
+
+# -- loads, restarts and caches ---------------------------------------------------------------------
+
+
+def load_failure(seed: int) -> Scenario:
+    """Some replicas fail to load the new version again and again and keep the old one."""
+    it = plot("load-failure", seed)
+    pods, at = some(it, 2), _when(it, 0.3, 0.4)
+    steps = deploy(it, [pod for pod in it.pods if pod not in pods], at)
+    why = "checksum mismatch: expected 5f0c, got e3b0"
+    fails = [
+        Step(at + 11.3 * j + 90.0 * i, "load_fail", p, it.model, it.new, reason=why)
+        for i in range(4)
+        for j, p in enumerate(pods)
+    ]
+    found = Expected("load-failure", it.model, pods, version_to=it.new, at=at, tolerance_s=60.0)
+    forbid = (Forbidden("version-regression"), Forbidden("version-flapping"), Forbidden("rollback", "info"))
+    return happen(it, [*steps, *fails], expect=(found,), forbid=(*forbid, *_only_this_model(it, "load-failure")))
+
+
+def crash_loop(seed: int) -> Scenario:
+    """One replica restarts again and again and loads what it had."""
+    it = plot("crash-loop", seed)
+    pod, at = some(it, 1), _when(it, 0.3, 0.4)
+    steps = [step for i in range(7) for step in restart(it, pod[0], at + 140.0 * i, it.old)]
+    found = Expected("replica-restart", replicas=pod, at=at, tolerance_s=900.0)
+    forbid = (Forbidden("version-regression"), Forbidden("version-flapping"), Forbidden("rollback", "info"))
+    return happen(it, steps, expect=(found,), forbid=forbid)
+
+
+def model_thrash(seed: int) -> Scenario:
+    """Replicas have room for fewer models than they serve, and load and drop them all the time."""
+    it = plot("model-thrash", seed, pods=4)
+    quick = replace(it, base=replace(it.base, slots=len(it.base.traffic) - 1, traffic=_rarer(it)))
+    forbid = (Forbidden("version-regression"), Forbidden("version-flapping"), Forbidden("rollback", "info"))
+    return happen(quick, (), forbid=forbid)
+
+
+def _rarer(it: Plot) -> tuple[Traffic, ...]:
+    """All models but the first are asked for so rarely that each is pushed out now and then."""
+    return tuple(replace(t, rate=t.rate if i == 0 else 0.3) for i, t in enumerate(it.base.traffic))
+
+
+def _shifted(it: Plot, step: Step) -> Scenario:
+    found = Expected("miss-rate-shift", it.model, at=step.at, tolerance_s=240.0)
+    rules = ("version-regression", "version-flapping", "load-failure", "replica-restart", "rollback")
+    other = _only_this_model(it, "miss-rate-shift")
+    return happen(it, [step], expect=(found,), forbid=(*(Forbidden(rule, "info") for rule in rules), *other))
+
+
+def smaller_cache(seed: int) -> Scenario:
+    """The cache of one model becomes small."""
+    it = plot("smaller-cache", seed)
+    return _shifted(it, Step(_when(it, 0.4, 0.5), "resize", model=it.model, value=25))
+
+
+def shorter_ttl(seed: int) -> Scenario:
+    """Entries of one model live for a tenth of their time."""
+    it = plot("shorter-ttl", seed)
+    return _shifted(it, Step(_when(it, 0.4, 0.5), "ttl", model=it.model, value=24.0))
+
+
+def new_keys(seed: int) -> Scenario:
+    """A third of the lookups of one model asks for keys never seen before."""
+    it = plot("new-keys", seed)
+    return _shifted(it, Step(_when(it, 0.4, 0.5), "new_keys", model=it.model, value=0.33))
+
+
+SCENARIOS: dict[str, Callable[[int], Scenario]] = {
+    factory.__name__.replace("_", "-"): factory
+    for factory in (
+        steady, rolling_deploy, rolling_restart, slow_rollout, restart_during_rollout, canary_promoted, ab_arms,
+        pinned_restart, several_resident, on_demand_old, scale_up, clock_skew, late_lines, log_gap, rollback_announced,
+        rollback_silent, canary_abort, blue_green_back, stale_restart, stale_poll, stale_no_unloads, stale_most,
+        stale_repaired, stale_skewed, stale_truncated, stale_costly, flapping, load_failure, crash_loop, model_thrash,
+        smaller_cache, shorter_ttl, new_keys,
+    )
+}  # fmt: skip
