@@ -64,7 +64,8 @@ def _finding(episode: Episode, events: pl.LazyFrame, frames: Frames, limits: Lim
 def _title(episode: Episode) -> str:
     many = f"{len(episode.steps)} of {len(episode.had)}"
     if episode.verdict == "canary-abort":
-        return f"{episode.model}: canary of {episode.newer} ended, back to {episode.older} on {replicas(len(episode.steps))}"
+        ended = f"{episode.model}: canary of {episode.newer} ended"
+        return f"{ended}, back to {episode.older} on {replicas(len(episode.steps))}"
     return f"{episode.model}: rolled back from {episode.newer} to {episode.older} on {many} replicas that had it"
 
 

@@ -61,7 +61,7 @@ def _finding(model: str, mine: Mapping[str, Sequence[Run]], events: pl.LazyFrame
         rule="version-flapping",
         severity=Severity.HIGH if cost and cost.low > 0 else Severity.MEDIUM,
         confidence=Confidence.MEDIUM if basis == "observed" else Confidence.HIGH,
-        title=f"{model}: versions flap between {oldest.version} and {newest.version} on {len(mine)} of {replicas(fleet)}",
+        title=f"{model}: versions {oldest.version} and {newest.version} flap on {len(mine)} of {replicas(fleet)}",
         summary=_summary(sorted(mine), changes, (end - start).total_seconds(), cost),
         model=model,
         replicas=tuple(sorted(mine)),

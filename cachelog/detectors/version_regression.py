@@ -12,7 +12,9 @@ Why it matters
 How it decides
     The level of a replica is the newest version resident on it, by its load and unload lines and by the versions that
     it served. A regression is a step of the level to an older version after the newer one had held for a minute, when
-    less than nine tenths of the replicas that had the newer version went back. Only the order of lines of one replica
+    less than nine tenths of the replicas that had the newer version went back. A replica whose log begins with a start
+    (the lines before a restart are gone) is held against its peers: it regressed when it loads an older version than
+    at least half of them had. Only the order of lines of one replica
     counts, so clocks that differ between machines do no harm. The cost is the difference of its misses from before,
     less what the other replicas saw meanwhile.
 
@@ -122,13 +124,16 @@ def _severity(
 
 def _title(episode: Episode) -> str:
     many = f"{len(episode.steps)} of {replicas(len(episode.fleet))}"
-    return f"{episode.model}: older version {episode.older} loaded after newer {episode.newer} on {many}"
+    seen = "served" if all(step.older.observed == "lookup" for step in episode.steps) else "loaded"
+    return f"{episode.model}: older version {episode.older} {seen} after newer {episode.newer} on {many}"
 
 
 def _summary(episode: Episode, stale: int | None, total: int | None, cost: Excess | None, boots: int) -> str:
+    went = f"went back from {episode.newer} to {episode.older}"
+    if episode.started_stale:
+        went = f"started with {episode.older} while their peers had {episode.newer}"
     parts = [
-        f"{listed(episode.replicas, 5)} went back from {episode.newer} to {episode.older}"
-        f" at {episode.start:%H:%M:%S} UTC"
+        f"{listed(episode.replicas, 5)} {went} at {episode.start:%H:%M:%S} UTC"
         + (f", {boots} of them after a restart" if boots else "")
         + (f"; {_others(episode)}." if len(episode.fleet) > 1 else "; it is the only replica in these logs.")
     ]
@@ -143,8 +148,8 @@ def _summary(episode: Episode, stale: int | None, total: int | None, cost: Exces
 
 
 def _others(episode: Episode) -> str:
-    kept = len(episode.had) - len(episode.steps)
-    never = len(episode.fleet) - len(episode.had)
+    kept = len(episode.kept)
+    never = len(episode.fleet) - len({*episode.had, *episode.replicas})
     said = f"{kept} {'others keep' if kept != 1 else 'other keeps'} {episode.newer}"
     return said + (f", {never} never had it" if never else "")
 
@@ -178,9 +183,8 @@ def _numbers(
 def _rejected(episode: Episode) -> tuple[Rejected, ...]:
     if len(episode.fleet) == 1:
         return ()
-    kept = len(episode.had) - len(episode.steps)
     return (
-        Rejected("rollback", f"{kept} of {len(episode.had)} replicas that had {episode.newer} kept it"),
+        Rejected("rollback", f"{len(episode.kept)} of {len(episode.had)} replicas that had {episode.newer} kept it"),
         Rejected("announced rollout", f"no rollout line asks for {episode.older} before it"),
         Rejected("several versions on purpose", f"{episode.newer} is no longer resident on these replicas"),
     )
@@ -194,20 +198,17 @@ def _evidence(episode: Episode, events: pl.LazyFrame, frames: Frames, limits: Li
 def _lines(step: Step, events: pl.LazyFrame, frames: Frames, limits: Limits) -> Sequence[Evidence]:
     """The line that shows the newer version, the restart in between, and the line that shows the older one."""
     slack = timedelta(seconds=limits.skew_s)
-    newer = load_line(frames, step.model, step.replica, step.newer.version, step.start, "newer version loaded")
+    newer = load_line(frames, step.model, step.seen_on, step.newer.version, step.start, "newer version loaded")
     older = load_line(frames, step.model, step.replica, step.older.version, step.start + slack, "older version loaded")
     if newer and older and (older.time or datetime.min) < (newer.time or datetime.min):
         older = None  # it was resident all the time
-    key = (step.model, step.replica)
-    return [
-        line
-        for line in (
-            newer or served_line(events, *key, step.newer.version, before=step.start, role="newer version served"),
-            restart_line(frames, step.replica, step.start, limits),
-            older or served_line(events, *key, step.older.version, since=step.start, role="older version served"),
-        )
-        if line is not None
-    ]
+    model, here, there = step.model, step.replica, step.seen_on
+    lines = (
+        newer or served_line(events, model, there, step.newer.version, before=step.start, role="newer version served"),
+        restart_line(frames, here, step.start, limits),
+        older or served_line(events, model, here, step.older.version, since=step.start, role="older version served"),
+    )
+    return [line for line in lines if line is not None]
 
 
 def _next_steps(episode: Episode, restarted: bool) -> tuple[str, ...]:

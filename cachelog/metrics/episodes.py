@@ -44,6 +44,7 @@ class Step:
     older: Run
     end: datetime  # when it had the newer version or a later one again, else its last sign of life
     recovered: bool
+    seen_on: str  # the replica that had the newer version: itself, or a peer where its log begins with a start
 
     @property
     def start(self) -> datetime:
@@ -103,6 +104,16 @@ class Episode:
     def replicas(self) -> tuple[str, ...]:
         """Return the replicas that stepped back, sorted."""
         return tuple(sorted(step.replica for step in self.steps))
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Return the replicas that had the newer version and did not step back."""
+        return tuple(r for r in self.had if r not in self.replicas)
+
+    @property
+    def started_stale(self) -> bool:
+        """Return whether all its steps are starts with an older version than the fleet had by then."""
+        return all(step.seen_on != step.replica for step in self.steps)
 
     @property
     def newer(self) -> str:
@@ -168,6 +179,8 @@ def episodes(frames: Frames, limits: Limits) -> list[Episode]:
     levels = runs(frames)
     asked = rollouts(frames)
     steps = [step for key, mine in levels.items() if key not in flaps for step in _steps(key, mine, limits)]
+    stepped = {(step.model, step.replica) for step in steps} | set(flaps)
+    steps += _stale_starts({k: mine for k, mine in levels.items() if k not in stepped}, levels, frames, limits)
     steps.sort(key=lambda step: (step.model, step.start, step.replica))
     fleets = _fleets(frames)
     bases = dict(frames.order.select("model", "basis").unique(keep="first", maintain_order=True).iter_rows())
@@ -193,7 +206,62 @@ def _steps(key: tuple[str, str], mine: Sequence[Run], limits: Limits) -> Iterato
         while at < len(mine) and mine[at].ord < newer.ord:
             at += 1
         recovered = at < len(mine)
-        yield Step(*key, newer, older, mine[at].start if recovered else mine[-1].end, recovered)
+        yield Step(*key, newer, older, mine[at].start if recovered else mine[-1].end, recovered, seen_on=key[1])
+
+
+def _stale_starts(
+    candidates: Mapping[tuple[str, str], Sequence[Run]],
+    levels: Mapping[tuple[str, str], Sequence[Run]],
+    frames: Frames,
+    limits: Limits,
+) -> Iterator[Step]:
+    """Yield replicas whose log begins with a start, and that then loaded an older version than their peers had.
+
+    `kubectl logs` and overwritten files show only what came after a restart: the newer version that the replica had
+    before is not in its own log. Peers stand in: at least half of those running then had held it for limits.dwell_s.
+    One that gets the newer version within limits.hold_s was just not its turn yet in a rollout.
+    """
+    begun = _begun_by_start(frames)
+    for (model, replica), mine in sorted(candidates.items()):
+        first = mine[0]
+        if begun.get(replica) is None or begun[replica] > first.start:
+            continue
+        peers = {r: _at(runs_, first.start) for (m, r), runs_ in levels.items() if m == model and r != replica}
+        alive = {r: run for r, run in peers.items() if run}
+        settled = {r: run for r, run in alive.items() if _held(run, first.start) >= limits.dwell_s}
+        seen_on = min(settled, key=lambda r: (-settled[r].ord, settled[r].start, r), default=None)
+        if seen_on is None or settled[seen_on].ord <= first.ord:
+            continue
+        newer = settled[seen_on]
+        again = next((run for run in mine if run.ord >= newer.ord), None)
+        step = Step(model, replica, newer, first, again.start if again else mine[-1].end, again is not None, seen_on)
+        many = sum(run.ord >= newer.ord for run in alive.values())
+        if 2 * many >= len(alive) and (not step.recovered or step.held >= limits.hold_s):
+            yield step
+
+
+def _begun_by_start(frames: Frames) -> Mapping[str, datetime]:
+    """Return the replicas that appear after the log began, with a start or a load as their first sign, and when."""
+    signs = (
+        frames.changes.filter(pl.col("replica").is_not_null())
+        .group_by("replica")
+        .agg(pl.col("ts").first(), pl.col("op").first())
+    )
+    served = frames.counts.group_by("replica").agg(served=pl.col("first").min())
+    late = signs.join(served, on="replica", how="left").filter(
+        pl.col("op").is_in(["restart", "load_start", "load"])
+        & (pl.col("ts") > frames.start)
+        & (pl.col("served").is_null() | (pl.col("served") >= pl.col("ts")))
+    )
+    return dict(late.select("replica", "ts").iter_rows())
+
+
+def _at(mine: Sequence[Run], time: datetime) -> Run | None:
+    return next((run for run in mine if run.start <= time < run.end), None)
+
+
+def _held(run: Run, until: datetime) -> float:
+    return (until - run.start).total_seconds()
 
 
 def _grouped(steps: Sequence[Step], limits: Limits) -> Iterator[tuple[Step, ...]]:
@@ -226,18 +294,19 @@ def _judged(
     targets = sorted({step.older.version for step in steps})
     lines = [announcement(asked, version, steps[0].start, limits) for version in targets]
     announced = next((line for line in lines if line), None)
-    return Episode(model, steps, fleet, had, announced, _verdict(steps, fleet, had, announced, limits), basis)
+    affected = len({*had, *(step.replica for step in steps)})
+    return Episode(model, steps, fleet, had, announced, _verdict(steps, fleet, affected, announced, limits), basis)
 
 
 def _verdict(
-    steps: Sequence[Step], fleet: Sequence[str], had: Sequence[str], announced: Rollout | None, limits: Limits
+    steps: Sequence[Step], fleet: Sequence[str], affected: int, announced: Rollout | None, limits: Limits
 ) -> Verdict:
-    """A fleet of one cannot show that the rest stayed: only an announcement makes its step back a rollback."""
+    """`affected` replicas had the newer version, or should have it. A fleet of one cannot show that the rest stayed: only an announcement makes its step back a rollback."""
     if announced:
         return "rollback"
-    if len(fleet) > 1 and len(had) <= max(1, limits.canary_share * len(fleet)) and len(steps) >= len(had):
+    if len(fleet) > 1 and affected <= max(1, limits.canary_share * len(fleet)) and len(steps) >= affected:
         return "canary-abort"
-    if len(fleet) > 1 and len(steps) >= limits.fleet_share * len(had):
+    if len(fleet) > 1 and len(steps) >= limits.fleet_share * affected:
         return "rollback"
     return "regression"
 
@@ -245,11 +314,12 @@ def _verdict(
 def certainty(episode: Episode, limits: Limits) -> Confidence:
     """High: both versions held as long as METHODS §4 asks; medium: as long as this log allows; low: shorter.
 
-    A fleet of one cannot show that the others stayed, and an order only observed is never certain.
+    A fleet of one cannot show that the others stayed, and an order only observed, or a newer version only
+    seen on peers, is never certain.
     """
     held, dwell = max(s.held for s in episode.steps), max(s.dwell for s in episode.steps)
     if len(episode.fleet) == 1:
         return Confidence.LOW
     if held >= DEFAULT.hold_s and dwell >= DEFAULT.dwell_s:
-        return Confidence.MEDIUM if episode.basis == "observed" else Confidence.HIGH
+        return Confidence.MEDIUM if episode.basis == "observed" or episode.started_stale else Confidence.HIGH
     return Confidence.MEDIUM if held >= limits.hold_s and dwell >= limits.dwell_s else Confidence.LOW

@@ -58,7 +58,7 @@ def excess(frames: Frames, model: str, spells: Mapping[str, Spell], since: Mappi
         return None
     first, last = min(s for s, _ in spells.values()), max(e for _, e in spells.values())
     after = [_tally(mine, r, start, end) for r, (start, end) in spells.items()]
-    before = [_tally(mine, r, max(since[r], start - _BEFORE), start) for r, (start, _) in spells.items()]
+    before = [_tally(mine, r, max(min(since[r], start), start - _BEFORE), start) for r, (start, _) in spells.items()]
     others = mine.filter(~pl.col("replica").is_in(list(spells)))
     control_before = _tally(others, None, max(min(since.values()), first - _BEFORE), first)
     control_after = _tally(others, None, first, last)
