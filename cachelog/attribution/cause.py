@@ -55,7 +55,7 @@ def _explained(effect: Finding, causes: Sequence[Finding], frames: Frames, limit
     found = [_candidate(effect, cause, extra, limits) for cause in fitting]
     found = sorted(found, key=lambda c: (-c.score, c.finding.fingerprint))
     total = sum(c.score for c in found) + limits.link_unknown
-    if not found or found[0].score / total < limits.link_least:
+    if not found or found[0].score < limits.link_score or found[0].score / total < limits.link_least:
         return effect
     told = [c for c in found if c.score >= found[0].score / 2]
     return replace(

@@ -68,6 +68,7 @@ class Limits:
     link_before_s: float = 600.0  # decay of the belief in a cause that came earlier
     link_after_s: float = 60.0  # and in one that came later: causes do not follow effects
     link_unknown: float = 0.05  # prior of a cause that left no line
+    link_score: float = 0.3  # fit of scope times fit of time: below it a cause is too far off to be named
     link_least: float = 0.5  # belief from which on a finding is told as the effect of another
 
     def for_span(self, seconds: float) -> Limits:
@@ -82,6 +83,15 @@ class Limits:
             dwell_s=min(self.dwell_s, seconds / 6),
             hold_s=min(self.hold_s, seconds / 4),
         )
+
+    # -- severity by harm (METHODS §7) --------------------------------------------------------
+    critical_rate: float = 0.20  # difference of miss rates on the affected replicas ...
+    critical_share: float = 0.10  # ... which take at least so much of the model's lookups, and it goes on
+    high_rate: float = 0.05  # difference of miss rates, or ...
+    high_odds: float = 3.0  # ... odds ratio: tripled is bad at any level
+    high_misses: float = 1_000  # extra misses, lower end of the 95 % interval
+    medium_rate: float = 0.01
+    medium_misses: float = 100
 
 
 DEFAULT = Limits()

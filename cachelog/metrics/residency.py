@@ -252,15 +252,17 @@ def _served(
     )
     usual = (pl.col("gap").median().over(keys).fill_null(base.total_seconds()) * _GAPS).clip(limits.skew_s)
     cut = (pl.col("gap") > usual).fill_null(True)
+    silence = (pl.col("last").max().over("replica") - pl.col("last")).dt.total_microseconds() / 1e6
     spells = (
-        served.with_columns(spell=cut.cum_sum().over(keys))
+        served.with_columns(spell=cut.cum_sum().over(keys), still=silence <= usual)
         .group_by(*keys, "spell")
-        .agg(pl.col("first").min(), pl.col("last").max())
+        .agg(pl.col("first").min(), pl.col("last").max(), pl.col("still").any())
         .sort(*keys, "spell")
     )
-    for model, replica, rank, _, first, last in spells.iter_rows():
+    for model, replica, rank, _, first, last, still in spells.iter_rows():
         yield (model, replica), _Turn(first, rank, True, "lookup", None, None)
-        yield (model, replica), _Turn(last, rank, False, "lookup", None, None)
+        if not still:  # at the end of the log it may just not have been asked for again yet
+            yield (model, replica), _Turn(last, rank, False, "lookup", None, None)
 
 
 def _runs(turns: Sequence[_Turn], end: datetime) -> list[_Run]:
