@@ -206,6 +206,8 @@ def _steps(key: tuple[str, str], mine: Sequence[Run], limits: Limits) -> Iterato
         while at < len(mine) and mine[at].ord < newer.ord:
             at += 1
         recovered = at < len(mine)
+        if recovered and (mine[at].start - older.start).total_seconds() < limits.hold_s:
+            continue  # a start that loads several versions one after the other, or a slow replacement
         yield Step(*key, newer, older, mine[at].start if recovered else mine[-1].end, recovered, seen_on=key[1])
 
 
@@ -222,11 +224,14 @@ def _stale_starts(
     One that gets the newer version within limits.hold_s was just not its turn yet in a rollout.
     """
     begun = _begun_by_start(frames)
+    by_model: dict[str, dict[str, Sequence[Run]]] = {}
+    for (model, replica), mine in levels.items():
+        by_model.setdefault(model, {})[replica] = mine
     for (model, replica), mine in sorted(candidates.items()):
         first = mine[0]
         if begun.get(replica) is None or begun[replica] > first.start:
             continue
-        peers = {r: _at(runs_, first.start) for (m, r), runs_ in levels.items() if m == model and r != replica}
+        peers = {r: _at(theirs, first.start) for r, theirs in by_model[model].items() if r != replica}
         alive = {r: run for r, run in peers.items() if run}
         settled = {r: run for r, run in alive.items() if _held(run, first.start) >= limits.dwell_s}
         seen_on = min(settled, key=lambda r: (-settled[r].ord, settled[r].start, r), default=None)
