@@ -1,0 +1,45 @@
+"""stern's own text: `POD CONTAINER line`, with -A `NAMESPACE POD CONTAINER line`.
+
+Nothing marks these words, so a line is taken only when it can hardly be anything else: the first looks like the name
+of a pod that a controller made (scorer-0, scorer-6d9f7c5b8-4kq2x), and what follows is a record of a kind of its own.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+NAME = "stern"
+SAMPLES = (
+    'scorer-0 scorer {"event": "ready"}',
+    "fraud-scorer-6d9f7c5b8-4kq2x scorer 2026-11-23 15:16:30,388 INFO uvicorn.error: ready",
+    "ml-prod scorer-0 scorer time=2026-01-02T11:32:00.037Z level=info msg=ready",
+)
+
+_WORD = r"[a-z](?:[a-z0-9-]*[a-z0-9])?"
+_SUFFIX = r"(?:[bcdfghjklmnpqrstvwxz2456789]{5}|[a-z]*[0-9][a-z0-9]*)"  # what kubernetes makes up, or a number
+_POD = rf"[a-z][a-z0-9.-]*-{_SUFFIX}"
+_LEVEL = r"(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL)"
+_RECORD = (
+    r'\{["}]',  # JSON
+    r"\[?[0-9]{4}[-/][0-9]{2}[-/][0-9]{2}[T ][0-9]{2}:[0-9]{2}",  # a time
+    r"\[pod/",  # kubectl
+    r"\[[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:",
+    r"[IWEF][0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2}",
+    rf"\[?{_LEVEL}(?:[\]:]|\s)",
+    r"(?:time|timestamp|ts|t|level|lvl|severity|msg|event|logger|caller)=",
+    r"[0-9a-fA-F.:]+ [^ ]+ [^ ]+ \[",  # an access log
+)
+_RECORDS = "|".join(_RECORD)
+_LINE = rf"(?s)^(?:{_WORD} )?({_POD}) {_WORD} ((?:{_RECORDS}).*)$"
+
+
+def claim(text: pl.Expr) -> pl.Expr:
+    """Return whether a line has the name of a pod, a container and then a record."""
+    return text.str.contains(_LINE)
+
+
+def unwrap(lines: pl.DataFrame) -> pl.DataFrame:
+    """Return one UNWRAPPED row a line."""
+    groups = lines["text"].str.extract_groups(_LINE).struct.rename_fields(["env_replica", "text"])
+    nothing = [pl.lit(None, pl.String).alias(name) for name in ("env_time", "stream")]
+    return lines.select("row").hstack(groups.struct.unnest()).with_columns(*nothing, partial=pl.lit(False))
