@@ -198,7 +198,7 @@ def _flapping() -> Sample:
 
 def _triton_stale_repository() -> Sample:
     servers = ("triton-a", "triton-b", "triton-c", "triton-d")
-    traffic = (Traffic("doc-layout", ("12", "13"), 0.1, 20), Traffic("ocr-lines", ("5",), 0.1, 20))
+    traffic = (Traffic("doc-layout", ("12", "13"), 0.1, 20), Traffic("ocr-lines", ("5", "6"), 0.1, 20))
     first = [
         step
         for i, s in enumerate(servers)
@@ -208,6 +208,7 @@ def _triton_stale_repository() -> Sample:
     stale = servers[1:3]
     loads = (("doc-layout", "12"), ("ocr-lines", "5"))
     steps += [*_restart(stale[0], 2105.3, loads), *_restart(stale[1], 2131.8, loads)]
+    steps += _switch(servers, "ocr-lines", 3011.5, 30.0, "5", "6")
     found = Expected("version-regression", "doc-layout", stale, "13", "12", 2105.3 + 6.217, 30.0)
     forbid = (*_not_else("ocr-lines"), Forbidden("rollback", "info"), Forbidden("version-flapping"))
     fleet = _fleet(servers, traffic, "2026-09-17T11:00:00", seconds=3600.0, steps=tuple(steps), expect=(found,),

@@ -156,6 +156,31 @@ _NO_ALARM = (
 )
 
 
+def as_triton_logs(scenario: Scenario) -> Scenario:
+    """Log what Triton logs: the server's start with its loads, the start of every load, and that the log goes on.
+
+    It has no lookups, so without a deploy of another model at the end nobody could tell that it does.
+    """
+    first = [
+        Step(2.0 + i / 7, "load", pod, model, version, took=1.2)
+        for i, ((pod, model), versions) in enumerate(sorted(scenario.resident.items()))
+        for version in versions
+    ]
+    begun = [Step(0.2, "restart", pod) for pod in sorted({pod for pod, _ in scenario.resident})]
+    later = [step for i, pod in enumerate(scenario.replicas) for step in _other_model(scenario, pod, 8.3 * i)]
+    kept = [step for step in scenario.steps if step.at >= 30.0]
+    return replace(scenario, steps=(*begun, *first, *kept, *later), unlogged=scenario.unlogged - {"load_start"})
+
+
+def _other_model(scenario: Scenario, pod: str, after: float) -> tuple[Step, Step]:
+    traffic, at = scenario.traffic[-1], scenario.seconds - 90.0 + after
+    old, new = traffic.versions[:2]
+    return (
+        Step(at, "load", pod, traffic.model, new, took=1.7),
+        Step(at + 1.1, "unload", pod, traffic.model, old),
+    )
+
+
 # -- nothing is wrong -------------------------------------------------------------------------------
 
 
