@@ -1,0 +1,184 @@
+"""One finding in full: its arithmetic, its timeline, what was checked, and the raw lines behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
+from datetime import datetime
+
+from cachelog.contract.finding import Evidence, Finding, Impact, Number, Report
+from cachelog.contract.wording import percent
+from cachelog.render import text
+from cachelog.render.page import PLAIN, SEVERITY_STYLES, Look, Page
+
+Context = Callable[[Evidence], Sequence[tuple[int, str, bool]]]
+"""What stands around a cited line: line number, raw text, and whether it is the cited line."""
+
+_IMPACT = {
+    "lookups": "lookups in its scope and time",
+    "excess_misses": "misses beyond what was to be expected",
+    "excess_misses_low": "lower end of the 95 % interval",
+    "stale_served": "lookups answered by the wrong version",
+    "added_seconds": "time that callers waited longer, all together",
+}
+_QUOTED = 6  # lines of the page that a raw line may take
+
+
+def nothing(evidence: Evidence) -> Sequence[tuple[int, str, bool]]:
+    """Return no context: the report alone is at hand."""
+    return ()
+
+
+def render(report: Report, finding: Finding, look: Look = PLAIN, context: Context = nothing) -> str:
+    """Return the finding as a page of text; `context` reads the lines around its evidence again."""
+    page = Page(look)
+    effects = next((s.effects for s in text.stories(report.findings) if s.cause.id == finding.id), ())
+    _head(page, finding)
+    _figures(page, finding)
+    _links(page, report, finding, effects)
+    _timeline(page, finding, effects)
+    _lines(page, finding, context)
+    _next(page, finding)
+    return page.text()
+
+
+def _head(page: Page, finding: Finding) -> None:
+    style = SEVERITY_STYLES[finding.severity]
+    page.prose(
+        page.safe(finding.title),
+        style="bold",
+        first=((f"{page.severity(finding.severity)} {finding.severity.name}", style), f"  {page.safe(finding.id)}  "),
+        indent=2,
+    )
+    page.prose(page.safe(finding.summary))
+    page.blank()
+    page.fact("rule", f"{page.safe(finding.rule)} (cachelog explain {page.safe(finding.rule)})")
+    page.fact("model", page.safe(finding.model or ""))
+    page.fact("cache", page.safe(finding.cache or ""))
+    arrow = f" {page.sign('arrow')} "
+    page.fact("versions", arrow.join(page.safe(v) for v in (finding.version_from, finding.version_to) if v))
+    page.fact("order", page.safe(finding.order_basis or ""))
+    page.fact("replicas", page.names(finding.replicas, most=100))
+    page.fact("sure", f"{finding.confidence.word} confidence")
+    page.fact("stable id", page.safe(finding.fingerprint))
+
+
+def _figures(page: Page, finding: Finding) -> None:
+    """Every number by the name that it has in the JSON report."""
+    rows = list(_rows(finding))
+    if not rows:
+        return
+    page.heading("arithmetic")
+    width = max(len(name) for name, _, _ in rows)
+    value_width = max(len(value) for _, value, _ in rows)
+    for name, value, means in rows:
+        page.prose(means, style="dim", first=(f"{name.ljust(width)}  ", f"{value.rjust(value_width)}  "))
+    _sums(page, finding)
+
+
+def _rows(finding: Finding) -> Iterator[tuple[str, str, str]]:
+    """Yield (name, figure, what it is) of the impact and of all other numbers."""
+    for field in fields(Impact):
+        if (value := getattr(finding.impact, field.name)) is not None:
+            yield f"impact.{field.name}", _plain(value), _IMPACT[field.name]
+    for name, value in finding.numbers.items():
+        words = text.figure(name, value)
+        plain = _plain(value)
+        yield text.printable(name), plain, "" if words == plain else words
+
+
+def _plain(value: Number) -> str:
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return text.printable(text.figure("", value))
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
+
+
+def _sums(page: Page, finding: Finding) -> None:
+    """Add how figures follow from one another, where both are there."""
+    before, after = finding.numbers.get("rate_before"), finding.numbers.get("rate_after")
+    if isinstance(before, float) and isinstance(after, float):
+        points = 100 * (after - before)
+        page.fact("", f"{percent(after)} - {percent(before)} = {points:+.1f} points of the miss rate", indent=0)
+    impact = finding.impact
+    if impact.stale_served and impact.lookups:
+        share = percent(impact.stale_served / impact.lookups)
+        page.fact("", f"{impact.stale_served:,} / {impact.lookups:,} = {share} answered by the wrong version", indent=0)
+
+
+def _links(page: Page, report: Report, finding: Finding, effects: Sequence[Finding]) -> None:
+    titles = {f.id: f.title for f in report.findings}
+    if finding.causes:
+        page.heading("explained by")
+    for cause in finding.causes:
+        share = f"{percent(cause.share)} of its extra misses, " if cause.share is not None else ""
+        sure = f"{share}{cause.confidence.word} confidence"
+        said = f"{titles.get(cause.finding, '')} ({sure}): {cause.why}"
+        page.prose(page.safe(said), first=(f"{page.safe(cause.finding)} ",))
+    if effects:
+        page.heading("what followed from it")
+    for effect in effects:
+        page.prose(f"{page.safe(effect.title)}. {page.safe(effect.summary)}", first=(f"{page.safe(effect.id)} ",))
+    if finding.rejected:
+        page.heading("checked and ruled out")
+    for item in finding.rejected:
+        page.prose(f"{page.safe(item.cause)}: {page.safe(item.why)}", first=(f"{page.sign('item')} ",))
+
+
+def _timeline(page: Page, finding: Finding, effects: Sequence[Finding]) -> None:
+    """Everything that has a time, in its order: begin, cited lines, effects, end."""
+    moments: list[tuple[datetime, int, str]] = []
+    for own in (finding, *effects):
+        name = "" if own is finding else f"{own.id} "
+        if own.onset_low and own.onset_high and own.onset_low < own.onset_high:
+            moments.append((own.onset_low, 0, f"{name}began between this time ..."))
+            moments.append((own.onset_high, 1, f"{name}... and this"))
+        elif own.start:
+            moments.append((own.start, 1, f"{name}began"))
+        if own.end and own.end != own.start:
+            moments.append((own.end, 3, name + ("still so at the end of the logs" if own.ongoing else "ended")))
+        moments += [(e.time, 2, f"{name}{e.role}, {e.path}:{e.line}") for e in own.evidence if e.time]
+    if not moments:
+        return
+    page.heading("timeline (UTC)")
+    last: datetime | None = None
+    for time, _, said in sorted(set(moments)):
+        shown = text.moment(time, last)
+        page.prose(page.safe(said), first=((f"{shown.rjust(19)}  ", "dim"),))
+        last = time
+
+
+def _lines(page: Page, finding: Finding, context: Context) -> None:
+    """The raw lines file by file, each once, also where the surroundings of two cited lines overlap."""
+    if finding.evidence:
+        page.heading("lines")
+    for path in dict.fromkeys(item.path for item in finding.evidence):
+        page.prose(page.safe(path), style="cyan")
+        mine = [item for item in finding.evidence if item.path == path]
+        _file(page, mine, context)
+
+
+def _file(page: Page, evidence: Sequence[Evidence], context: Context) -> None:
+    roles: dict[int, list[str]] = {}
+    lines: dict[int, str] = {}
+    for item in evidence:
+        roles.setdefault(item.line, []).append(item.role)
+        lines |= {number: line for number, line, _ in context(item) or ((item.line, item.text, True),)}
+    width = len(str(max(lines)))
+    before: int | None = None
+    for number, line in sorted(lines.items()):
+        if before is not None and number > before + 1:
+            page.line(f"  {page.sign('gap'):>{width}}")
+        before = number
+        cited = number in roles
+        if cited:
+            page.prose(page.safe(", ".join(roles[number])), style="bold", first=(" " * (width + 4),))
+        page.quote(
+            line, first=f"{'>' if cited else ' '} {number:>{width}}  ", lines=_QUOTED, style="" if cited else "dim"
+        )
+
+
+def _next(page: Page, finding: Finding) -> None:
+    if finding.next_steps:
+        page.heading("next")
+    for step in finding.next_steps:
+        page.prose(page.safe(step), first=(f"{page.sign('item')} ",))
