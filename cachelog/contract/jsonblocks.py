@@ -4,12 +4,13 @@ Polars parses lines fast, but only the keys it is told of, and not quite to that
 what it would get wrong, and such lines, few in any log, are read one by one in plain Python:
 
 * keys that some field asks for and the sampled lines of the block do not have;
-* escapes in keys, halves of surrogate pairs (Polars makes NUL of them), brackets hidden in escapes;
+* escapes in keys, halves of surrogate pairs (Polars makes NUL of them), brackets hidden in escapes, and any escape
+  beside an object to be looked into (Polars hands it over as text without escaping again);
 * numbers that Polars writes differently where the text as written counts (1.10, 1e3, -0);
 * strings that look like an object or array; nesting that may be too deep.
 
-Lines that Polars refuses are found by dividing the block, and the last few are read in Python too: it takes no line that is
-bad, but refuses some good ones (1e400).
+Lines that Polars refuses are found by dividing the block, and the last few are read in Python too: it takes no line
+that is bad, but refuses some good ones (1e400).
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ def read(data: bytes, rows: _Rows) -> pl.DataFrame:
 class _Block:
     """Lines, each ended by a newline, their rows, and which keys that fields ask for were sampled."""
 
+    data: bytes
     text: str
     rows: _Rows
     keys: tuple[str, ...]
@@ -82,11 +84,19 @@ class _Block:
     @cached_property
     def brackets(self) -> bool:
         """Is there any bracket but the braces that open and close the lines?"""
-        return bool(self.text.count("{") > len(self.rows) or self.has("[", literal=True))
+        return self._count("{") > len(self.rows) or self._count("[") > 0
 
-    def has(self, pattern: str, *, literal: bool = False) -> bool:
+    @cached_property
+    def escapes(self) -> bool:
+        """Is there any backslash?"""
+        return self._count("\\") > 0
+
+    def _count(self, char: str) -> int:
+        return int(np.count_nonzero(np.frombuffer(self.data, np.uint8) == ord(char)))
+
+    def has(self, pattern: str) -> bool:
         """Return whether any line contains a pattern."""
-        return bool(self.whole.str.contains(pattern, literal=literal).item())
+        return bool(self.whole.str.contains(pattern).item())
 
     def where(self, pattern: str) -> _Mask | None:
         """Return which lines contain a pattern; None for none."""
@@ -94,7 +104,7 @@ class _Block:
 
     def odd(self) -> _Mask | None:
         """Return which lines are not to be given to Polars; None for none."""
-        escapes = self.where(_ESCAPES) if self.has("\\u", literal=True) else None
+        escapes = self.where(_ESCAPES) if self.escapes else None
         return _either(_either(self.where(_unsampled(self.keys)), escapes), self._deep())
 
     def _deep(self) -> _Mask | None:
@@ -115,7 +125,8 @@ def _block(data: bytes, rows: _Rows) -> _Block:
     except UnicodeDecodeError:
         kept = [(line, row) for raw, row in zip(data.split(b"\n"), rows, strict=False) if (line := _decoded(raw))]
         text, rows = "".join(f"{line}\n" for line, _ in kept), np.array([row for _, row in kept], np.uint32)
-    return _Block(text, rows, tuple(sorted(_sampled(text))))
+        data = text.encode()
+    return _Block(data, text, rows, tuple(sorted(_sampled(text))))
 
 
 def _decoded(line: bytes) -> str | None:
@@ -127,9 +138,11 @@ def _decoded(line: bytes) -> str | None:
 
 def _sampled(text: str) -> frozenset[str]:
     found: set[str] = set()
-    for at in range(0, len(text), max(1, len(text) // _SAMPLED)):
-        start = text.rfind("\n", 0, at) + 1
-        found |= (decode(text[start : text.find("\n", start)]) or {}).keys()
+    step, end = max(1, len(text) // _SAMPLED), -1
+    while end < len(text) - 1:  # `end` is the newline before the next line looked at, or some lines further on
+        start = max(end, text.rfind("\n", end + 1, min(end + step, len(text) - 1))) + 1
+        end = text.find("\n", start)
+        found |= (decode(text[start:end]) or {}).keys()
     return frozenset(found & ASKED.keys())
 
 
@@ -145,14 +158,14 @@ def _set_apart(block: _Block, mask: _Mask | None) -> tuple[_Lines, _Block]:
     """Return (text, row) of the lines in the mask, and the block without them."""
     if mask is None or not mask.any():
         return [], block
-    rest = block.lines.filter(pl.Series(~mask)).to_list()
-    return _picked(block, mask), _Block("".join(f"{line}\n" for line in rest), block.rows[~mask], block.keys)
+    rest = "".join(f"{line}\n" for line in block.lines.filter(pl.Series(~mask)).to_list())
+    return _picked(block, mask), _Block(rest.encode(), rest, block.rows[~mask], block.keys)
 
 
 def _parsed(block: _Block) -> tuple[pl.DataFrame, _Lines]:
     """Parse with an explicit schema of strings; return (row, keys...) and the lines that Polars refuses."""
     schema = pl.Schema({key: pl.String() for key in block.keys or ("\0",)})
-    whole = _read_ndjson(block.text, schema, len(block.rows))
+    whole = _read_ndjson(block.data, schema, len(block.rows))
     if whole is not None:
         return whole.insert_column(0, pl.Series("row", block.rows)), []
     parts = [pl.DataFrame(schema=pl.Schema({"row": pl.UInt32()} | dict(schema)))]
@@ -161,7 +174,7 @@ def _parsed(block: _Block) -> tuple[pl.DataFrame, _Lines]:
     while waiting:
         start, stop = waiting.pop()
         texts, rows = block.lines[start:stop].to_list(), block.rows[start:stop]
-        if (frame := _read_ndjson("\n".join(texts), schema, len(rows))) is not None:
+        if (frame := _read_ndjson("\n".join(texts).encode(), schema, len(rows))) is not None:
             parts.append(frame.insert_column(0, pl.Series("row", rows)))
         elif len(rows) <= _FEW:
             refused += zip(texts, rows.tolist(), strict=True)
@@ -175,12 +188,12 @@ def _split(start: int, stop: int) -> list[tuple[int, int]]:
     return [(at, min(at + step, stop)) for at in range(start, stop, step)]
 
 
-def _read_ndjson(text: str, schema: pl.Schema, height: int) -> pl.DataFrame | None:
+def _read_ndjson(data: bytes, schema: pl.Schema, height: int) -> pl.DataFrame | None:
     """Return a frame with a row for each line, None when there is a line that Polars does not take."""
     if not height:
         return pl.DataFrame(schema=schema)
     try:
-        frame = pl.read_ndjson(text.encode(), schema=schema)
+        frame = pl.read_ndjson(data, schema=schema)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         return None
     return frame if frame.height == height else None
@@ -198,12 +211,16 @@ def _doubtful(raw: pl.DataFrame, block: _Block) -> pl.Series | None:
     if block.brackets and block.has(_BRACKETED):
         looks = raw.select(pl.any_horizontal(_container(key) for key in block.keys)).to_series()
         doubtful = looks & _lines_of(raw, block, _BRACKETED)
-    numerals = [key for key in _texts(block.keys) if raw[key].unique().str.contains(_NUMERAL).any()]
-    written = "|".join(re.escape(name) for name in numerals + _leaves(block))
-    pattern = f'"(?:{written})"{_GAP}:{_GAP}{_REWRITTEN}'
-    if written and block.has(pattern):
-        found = _lines_of(raw, block, pattern)
+    heads = [key for key in block.keys if ASKED[key].inside]
+    if heads and block.brackets and block.escapes:
+        objects = raw.select(pl.any_horizontal(pl.col(heads).str.starts_with("{").fill_null(False))).to_series()
+        found = objects & _lines_of(raw, block, r"\\")
         doubtful = found if doubtful is None else doubtful | found
+    for name in _numerals(raw, block.keys) + _leaves(block):
+        pattern = f'"{re.escape(name)}"{_GAP}:{_GAP}{_REWRITTEN}'
+        if block.has(pattern):
+            found = _lines_of(raw, block, pattern)
+            doubtful = found if doubtful is None else doubtful | found
     return doubtful if doubtful is not None and doubtful.any() else None
 
 
@@ -213,9 +230,10 @@ def _lines_of(raw: pl.DataFrame, block: _Block, pattern: str) -> pl.Series:
     return pl.Series(np.isin(raw["row"].to_numpy(), found))
 
 
-def _texts(keys: Sequence[str]) -> list[str]:
-    """Keys whose value counts as written in some field."""
-    return [key for key in keys if any(name not in MEASURES for name, _ in ASKED[key].targets)]
+def _numerals(raw: pl.DataFrame, keys: Sequence[str]) -> list[str]:
+    """Return the keys whose value counts as written in some field, and of which some value may be a number."""
+    written = [key for key in keys if any(name not in MEASURES for name, _ in ASKED[key].targets)]
+    return [key for key in written if raw[key].unique().str.contains(_NUMERAL).any()]
 
 
 def _leaves(block: _Block) -> list[str]:

@@ -15,13 +15,14 @@ import numpy.typing as npt
 import polars as pl
 
 from cachelog.contract.dialect import PARSED, UNWRAPPED
-from cachelog.contract.event import EVENT
+from cachelog.contract.event import EVENT, LABEL
 from cachelog.dialects import json_app
 from cachelog.ingest import json_scan
 from cachelog.ingest.clock import Zone
 from cachelog.ingest.conform import CONFORMED, conform
 from cachelog.ingest.ledger import BAD, EVENTS, JOINED, QUIET, UNCLAIMED, UnitBooks
 from cachelog.ingest.lines import Unit
+from cachelog.ingest.said import Said, grouped
 
 _DEPTH = 3  # envelopes in envelopes
 _ANSI = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])"
@@ -63,20 +64,21 @@ def read_unit(unit: Unit, reader: Reader) -> tuple[pl.DataFrame, UnitBooks]:
     reading = _Reading(reader, books, [], [])
     _read(unit.data, reading)
     wrapped = _context(reading.context)
-    found = [conform(part, newest.gather(part["row"]), reader.zone) for part in reading.parts if part.height]
+    said = [part for part in reading.parts if part.rows.height]
+    found = [conform(part, newest.gather(part.rows["row"]), reader.zone) for part in said]
     events = pl.concat([pl.DataFrame(schema=CONFORMED), *found])
-    books.state[events["row"].unique().to_numpy()] = EVENTS
+    books.state[events["row"].to_numpy()] = EVENTS
     full, assumed = _place(events, wrapped, source, line, reader)
     return full, UnitBooks(source, books.state, books.format, books.envelope, assumed)
 
 
 @dataclass(frozen=True)
 class _Reading:
-    """What reading a unit gathers: PARSED rows by dialect, and what envelopes said (row, env_time, env_replica)."""
+    """What reading a unit gathers: parsed lines by dialect, and what envelopes said (row, env_time, env_replica)."""
 
     reader: Reader
     books: _Rows
-    parts: list[pl.DataFrame]
+    parts: list[Said]
     context: list[pl.DataFrame]
 
 
@@ -96,25 +98,28 @@ def _json_envelope(head: bytes) -> bool:
 def _note_json(scanned: json_scan.Scanned, reading: _Reading, depth: int) -> None:
     """Enter scanned lines into the books; an object whose message is itself a log line is read as that line."""
     code = list(reading.reader.dialects).index(json_app.NAME)
-    reading.books.claim(scanned.fields["row"].to_numpy(), code)
+    said = scanned.said
+    reading.books.claim(said.rows["row"].to_numpy(), code)
     reading.books.claim(scanned.bad, code, BAD)
     reading.books.state[scanned.blank] = QUIET
-    wraps = _wraps(scanned.fields) if depth > 0 else pl.lit(False)
-    outer = scanned.fields.filter(wraps)
-    if outer.is_empty():
-        reading.parts.append(scanned.fields)
+    wrapping = _wraps(said.words) if depth > 0 else None
+    if wrapping is None or not wrapping.any():
+        reading.parts.append(said)
         return
-    inner = _read_messages(outer, reading, depth - 1)
-    reading.parts.append(scanned.fields.filter(~wraps | ~pl.col("row").is_in(inner.implode())))
+    outer = said.where(said.of(wrapping))
+    messages = outer.rows.with_columns(message=outer.of(said.words["message"]))
+    inner = _read_messages(messages, reading, depth - 1)
+    reading.parts.append(said.where(~said.rows["row"].is_in(inner.implode())))
 
 
-def _wraps(fields: pl.DataFrame) -> pl.Expr:
+def _wraps(words: pl.DataFrame) -> pl.Series | None:
     """Nothing but a message that may be a line of its own: it begins like a record, with a time or a level."""
-    said = [name for name in ("model", "outcome", "hit", "event", "op") if name in fields.columns]
-    if "message" not in fields.columns:
-        return pl.lit(False)
-    record = pl.col("message").cast(pl.String).str.contains(r"^\s*(?:[\[(<{]|\d{2,4}|[A-Z]+\d* |[a-z_]+=)")
-    return pl.all_horizontal(record, *(pl.col(name).is_null() for name in said)).fill_null(False)
+    if "message" not in words.columns:
+        return None
+    others = [name for name in ("model", "outcome", "hit", "event", "op") if name in words.columns]
+    record = pl.col("message").str.contains(r"^\s*(?:[\[(<{]|\d{2,4}|[A-Z]+\d* |[a-z_]+=)")
+    alone = pl.all_horizontal(record, *(pl.col(name).is_null() for name in others))
+    return words.select(alone.fill_null(False)).to_series()
 
 
 def _read_messages(outer: pl.DataFrame, reading: _Reading, depth: int) -> pl.Series:
@@ -188,7 +193,7 @@ def _read_texts(lines: pl.DataFrame, reading: _Reading, depth: int) -> None:
             continue
         claimed = lines.filter(mine)
         reading.books.claim(claimed["row"].to_numpy(), code)
-        reading.parts.append(_checked(dialect.parse(claimed)))
+        reading.parts.append(grouped(_checked(dialect.parse(claimed))))
         lines = lines.filter(~mine)
 
 
@@ -206,9 +211,9 @@ def _read_json_texts(lines: pl.DataFrame, reading: _Reading, depth: int) -> pl.D
     # a joined line may hold a newline of its own; JSON allows none between tokens of one record here
     block = "\n".join(objects["text"].str.replace_all("\n", " ", literal=True).to_list()).encode()
     scanned = json_scan.scan(block + b"\n")
-    fields = scanned.fields.with_columns(row=pl.Series(rows, dtype=pl.UInt32).gather(scanned.fields["row"]))
+    said = scanned.said.renumbered(pl.Series(rows, dtype=pl.UInt32))
     none = np.zeros(0, np.uint32)
-    _note_json(json_scan.Scanned(fields, rows[scanned.bad], none, none), reading, depth)
+    _note_json(json_scan.Scanned(said, rows[scanned.bad], none, none), reading, depth)
     return lines.filter(~mine)
 
 
@@ -275,15 +280,20 @@ def _place(
 ) -> tuple[pl.DataFrame, tuple[tuple[int, str, int], ...]]:
     """Add where each event stands and which replica it is of; return EVENT rows and what was assumed of times."""
     rows = events["row"]
-    placed = events.with_columns(source=pl.Series(source).gather(rows), line=pl.Series(line).gather(rows)).with_columns(
-        _locus=pl.Series(reader.locus, dtype=pl.String).gather(pl.Series(source).gather(rows)),
-        _fallback=pl.Series(reader.fallback, dtype=pl.String).gather(pl.Series(source).gather(rows)),
-    )
-    placed = _with_envelope(placed, wrapped, reader)
-    own = pl.when(pl.col("replica") != "").then(pl.col("replica"))
-    named = pl.coalesce(own, pl.col("env_replica"), pl.col("_locus"), pl.col("_fallback"))
-    full = placed.with_columns(replica=pl.when(pl.col("op") == "rollout").then(None).otherwise(named))
+    placed = events.with_columns(source=pl.Series(source).gather(rows), line=pl.Series(line).gather(rows))
+    full = _replicas(_with_envelope(placed, wrapped, reader), reader)
     return full.select(pl.col(name).cast(dtype) for name, dtype in EVENT.items()), _assumed(full, reader.zone)
+
+
+def _replicas(placed: pl.DataFrame, reader: Reader) -> pl.DataFrame:
+    """Name the replica of each event that needs one: the line's own, else the envelope's, the path's, the file's."""
+    of_one = pl.col("op") != "rollout"
+    if not placed.select((of_one & pl.col("replica").is_null()).any()).item():
+        return placed
+    locus, fallback = pl.Series(reader.locus, dtype=LABEL), pl.Series(reader.fallback, dtype=LABEL)
+    by_path = (locus.gather(placed["source"]), fallback.gather(placed["source"]))
+    named = pl.coalesce("replica", pl.col("env_replica").cast(LABEL), *by_path)
+    return placed.with_columns(replica=pl.when(of_one).then(named))
 
 
 def _with_envelope(placed: pl.DataFrame, wrapped: pl.DataFrame, reader: Reader) -> pl.DataFrame:

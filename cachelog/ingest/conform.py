@@ -10,10 +10,13 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from cachelog.contract import urls
+from cachelog.contract import prose, urls
 from cachelog.contract.dialect import PARSED
-from cachelog.contract.event import CACHES, OPS
+from cachelog.contract.event import CACHES, EVENT, LABEL, OPS, OUTCOMES, TS
+from cachelog.contract.jsonlines import double
+from cachelog.ingest import keys
 from cachelog.ingest.clock import Zone, instants
+from cachelog.ingest.said import WORDS, Said
 
 #: Lookups of an application that names no model are kept under this name.
 UNNAMED = "(unnamed)"
@@ -54,13 +57,15 @@ class Phrase:
 
 _FAILED = r"fail(?:ed|ure|s|ing)?|error(?:ed)?|unable|could ?n.t|cannot|can.t|abort(?:ed)?"
 _DONE = r"complete[d]?|success\w*|succeeded|finished|done|ok"
+#: Figures about a cache are no lookups.
+_RATES = r"\b(?:hit|miss)(?:s|es)? ?(?:rate|ratio|count|percent\w*|total|stat\w*)\b|\b(?:hits|misses) ?[=:]"
 #: The first phrase that fits wins. Texts are lower case, with _ - . / turned to blanks.
 PHRASES = (
-    Phrase("lookup", r"\bcache (?:lookup )?hit\b|\bhit (?:in|from) (?:\w+ )?cache\b|^(?:lookup )?hit$", None, "hit"),
+    Phrase("lookup", r"\bcache (?:lookup )?hit\b|\bhit (?:in|from) (?:\w+ )?cache\b|^(?:lookup )?hit$", _RATES, "hit"),
     Phrase(
         "lookup",
         r"\bcache (?:lookup )?miss(?:ed)?\b|\bmiss(?:ed)? (?:in|on) (?:\w+ )?cache\b|^(?:lookup )?miss$",
-        None,
+        _RATES,
         "miss",
     ),
     Phrase("lookup", r"\bcache (?:lookup )?stale\b|\bserv(?:ed|ing) stale\b", None, "stale"),
@@ -98,49 +103,42 @@ PHRASES = (
     ),
 )
 
-_RAW: pl.Schema = pl.Schema(
-    dict(PARSED) | {"ts": pl.Datetime("us", "UTC"), "naive": pl.Boolean(), "yearless": pl.Boolean()}
+_ROW_WORDS: pl.Schema = pl.Schema({name: PARSED[name] for name in WORDS})
+_OF_LINES: pl.Schema = pl.Schema(
+    {"row": pl.UInt32(), "said": pl.UInt32(), "ts": TS, "naive": pl.Boolean(), "yearless": pl.Boolean()}
+    | {name: dtype for name, dtype in PARSED.items() if name not in WORDS and name != "row"}
 )
 
-#: EVENT without source and line, which the claim stage knows, and labels still as String.
+#: EVENT without source and line, which the claim stage knows.
 CONFORMED: pl.Schema = pl.Schema(
-    {
-        "row": pl.UInt32(),
-        "ts": pl.Datetime("us", "UTC"),
-        "naive": pl.Boolean(),
-        "yearless": pl.Boolean(),
-        "replica": pl.String(),
-        "op": pl.Enum(OPS),
-        "cache": pl.String(),
-        "outcome": pl.String(),
-        "model": pl.String(),
-        "version": pl.String(),
-        "key": pl.UInt64(),
-        "digest": pl.String(),
-        "reason": pl.String(),
-        "n": pl.UInt32(),
-        "seconds": pl.Float64(),
-    }
+    {"row": pl.UInt32(), "ts": TS, "naive": pl.Boolean(), "yearless": pl.Boolean()}
+    | {name: dtype for name, dtype in EVENT.items() if name not in ("ts", "source", "line")}
 )
 
 
-def conform(parsed: pl.DataFrame, newest: pl.Series, zone: Zone) -> pl.DataFrame:
-    """Turn PARSED rows (with `ts`, `naive` where the scanner read the time) into CONFORMED rows, events only.
+def conform(said: Said, newest: pl.Series, zone: Zone) -> pl.DataFrame:
+    """Turn what lines say (`ts`, `naive` where the scanner read the time) into CONFORMED rows, events only.
 
     `newest` (Datetime us) is, per row, when its file was last written.
     """
-    raw = _complete(parsed)
-    said = _with_words(raw)
-    events = said.filter(_is_event())
-    if events.height == raw.height:
-        return _fields(events, newest, zone)
-    keep = said.select(keep=_is_event()).to_series()
-    return _fields(events, newest.filter(keep), zone)
+    words = _meaning(_with_prose(_with_words(_complete(said.words, _ROW_WORDS))))
+    keep = said.of(words["_keep"])
+    if not keep.all():
+        said, newest = said.where(keep), newest.filter(keep)
+    rows = _times(_complete(said.rows, _OF_LINES), newest, zone)
+    events = rows.hstack(words.drop("_keep")[said.rows["said"]]).with_columns(keys.hashed(rows["key"]))
+    keyed = pl.when(pl.col("key").is_null()).then(pl.col("_bare")).otherwise(pl.col("cache"))
+    named = (pl.col("op") != "rollout") & (pl.col("replica").cast(LABEL) != "")
+    return events.with_columns(
+        cache=keyed if (words["_bare"] != words["cache"]).any() else pl.col("cache"),
+        replica=pl.when(named).then(pl.col("replica").cast(LABEL)),
+        seconds=_seconds(events),
+    ).select(list(CONFORMED))
 
 
-def _complete(parsed: pl.DataFrame) -> pl.DataFrame:
-    missing = {name: dtype for name, dtype in _RAW.items() if name not in parsed.columns}
-    return parsed.with_columns([pl.lit(None, dtype).alias(name) for name, dtype in missing.items()])
+def _complete(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+    missing = {name: dtype for name, dtype in schema.items() if name not in frame.columns}
+    return frame.with_columns([pl.lit(None, dtype).alias(name) for name, dtype in missing.items()])
 
 
 def _with_words(raw: pl.DataFrame) -> pl.DataFrame:
@@ -203,6 +201,21 @@ def classify(text: pl.Expr) -> list[pl.Expr]:
     return [op.alias("op"), outcome.alias("outcome")]
 
 
+def _with_prose(words: pl.DataFrame) -> pl.DataFrame:
+    """Take model and version out of the message where no field names them."""
+    message, nameless = pl.col("_message_text"), pl.col("model").is_null()
+    unversioned = pl.col("version").is_null() & (pl.col("_op") != "lookup")
+    silent = pl.col("_op").is_not_null() & pl.col("url").is_null() & message.is_not_null() & (nameless | unversioned)
+    numbered = words.with_row_index("_at")
+    asked = numbered.filter(silent)
+    if asked.is_empty():
+        return words
+    named = {"model": prose.model(message), "version": prose.version(message), "to_version": prose.to_version(message)}
+    read = asked.select("_at", *(pl.coalesce(pl.col(n).cast(pl.String), said).alias(n) for n, said in named.items()))
+    strings = numbered.with_columns(pl.col(name).cast(pl.String) for name in named)
+    return strings.update(read, on="_at", how="left").drop("_at")
+
+
 def _is_event() -> pl.Expr:
     op, model = pl.col("_op"), _label("model")
     lookup = (
@@ -228,28 +241,23 @@ def _label(name: str) -> pl.Expr:
     return clean
 
 
-def _fields(events: pl.DataFrame, newest: pl.Series, zone: Zone) -> pl.DataFrame:
+def _meaning(said: pl.DataFrame) -> pl.DataFrame:
+    """Return, per thing said, if it is an event (_keep) and its columns of EVENT; _bare is the cache without a key."""
     op = pl.col("_op")
-    timed = _times(events, newest, zone)
     to_version = pl.coalesce(_label("to_version"), _label("version"))
     expired = pl.when(pl.col("_expired") & (op == "lookup")).then(pl.lit("expired"))
     model = _label("model")
-    return timed.select(
-        "row",
-        "ts",
-        "naive",
-        "yearless",
-        replica=pl.when(op == "rollout").then(None).otherwise(pl.col("replica").cast(pl.String)),
-        op=op.cast(pl.Enum(OPS)),
-        cache=_cache(op),
-        outcome=pl.when(op == "lookup").then(pl.col("_outcome")),
-        model=pl.when((op == "lookup") & model.is_null()).then(pl.lit(UNNAMED)).otherwise(model),
-        version=pl.when(op == "rollout").then(to_version).otherwise(_label("version")),
-        key=_hashed(pl.col("key")),
+    return said.select(
+        _keep=_is_event(),
+        op=op.cast(pl.Enum(OPS), strict=False),
+        cache=_cache(op, keyed=True).cast(LABEL),
+        _bare=_cache(op, keyed=False).cast(LABEL),
+        outcome=pl.when(op == "lookup").then(pl.col("_outcome")).cast(pl.Enum(OUTCOMES), strict=False),
+        model=pl.when((op == "lookup") & model.is_null()).then(pl.lit(UNNAMED)).otherwise(model).cast(LABEL),
+        version=pl.when(op == "rollout").then(to_version).otherwise(_label("version")).cast(LABEL),
         digest=pl.col("digest").cast(pl.String),
         reason=pl.coalesce(expired, _reason(op)),
         n=pl.col("n").fill_null(1),
-        seconds=_seconds(),
     )
 
 
@@ -261,15 +269,12 @@ def _reason(op: pl.Expr) -> pl.Expr:
     return pl.when((op == "rollout") & back).then(pl.lit("rollback")).when(op == "lookup").then(None).otherwise(said)
 
 
-def _hashed(key: pl.Expr) -> pl.Expr:
-    return pl.when(key.is_not_null()).then(key.cast(pl.String).hash(seed=0))
-
-
-def _cache(op: pl.Expr) -> pl.Expr:
+def _cache(op: pl.Expr, *, keyed: bool) -> pl.Expr:
     """Loaded models and results are two caches of one model; a log that does not say which gives `default`."""
     given = pl.col("cache").cast(pl.String).str.to_lowercase()
-    whole_model = (op == "evict") & pl.col("key").is_null()
-    of_model = op.is_in(["load_start", "load", "load_fail", "unload", "rollout"]) | whole_model | pl.col("_named")
+    of_model = op.is_in(["load_start", "load", "load_fail", "unload", "rollout"]) | pl.col("_named")
+    if not keyed:
+        of_model |= op == "evict"
     return (
         pl.when(given.is_in(list(CACHES)))
         .then(given)
@@ -284,14 +289,15 @@ def _cache(op: pl.Expr) -> pl.Expr:
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
-def _seconds() -> pl.Expr:
+def _seconds(events: pl.DataFrame) -> pl.Expr:
     text = pl.col("duration").cast(pl.String)
     number = text.str.extract(r"^\s*(\d+(?:\.\d+)?)\s*[a-zµμ]+\s*$").cast(pl.Float64, strict=False)
     unit = text.str.extract(r"^\s*\d+(?:\.\d+)?\s*([a-zµμ]+)\s*$").replace_strict(
         _UNITS, default=None, return_dtype=pl.Float64
     )
-    ms = pl.col("ms").cast(pl.String).str.strip_chars().cast(pl.Float64, strict=False)
-    return pl.coalesce(pl.col("seconds").cast(pl.Float64, strict=False), ms / 1000, number * unit)
+    ms = pl.col("ms") if events.schema["ms"] == pl.Float64 else double(pl.col("ms"))
+    known = [pl.col("seconds").cast(pl.Float64, strict=False), ms / 1000]
+    return pl.coalesce(*known, number * unit) if events["duration"].count() else pl.coalesce(*known)
 
 
 def _times(events: pl.DataFrame, newest: pl.Series, zone: Zone) -> pl.DataFrame:

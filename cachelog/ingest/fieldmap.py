@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
-from cachelog.dialects import json_app
+from cachelog.contract import jsonlines
 from cachelog.ingest.discover import STDIN, Source
 from cachelog.ingest.lines import ReadLog, units
 
@@ -20,7 +20,7 @@ def fields(source: Source, spool: str | None = None) -> Mapping[str, str]:
     seen: set[str] = set()
     for text in _head(source, spool):
         seen |= _names(text)
-    found = {field: next((a for a in aliases if a in seen), None) for field, aliases in json_app.FIELDS.items()}
+    found = {field: next((a for a in aliases if a in seen), None) for field, aliases in jsonlines.FIELDS.items()}
     return {field: name for field, name in found.items() if name is not None}
 
 

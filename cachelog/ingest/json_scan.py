@@ -1,11 +1,13 @@
-"""JSON lines of a block of bytes to canonical fields: the native scanner where it is built, Polars elsewhere.
+"""JSON lines of a block of bytes to what they say: the native scanner where it is built, Polars elsewhere.
 
-Both give the same rows. The native one is the extension cachelog.ingest._scan, built from scan.cpp when a C++
-compiler is there at install time.
+Both give the same rows (tests/test_scan.py); contract/jsonlines.py says what a line means. The native one is the
+extension cachelog.ingest._scan, built from scan.cpp when a C++ compiler is there at install time. The environment
+variable CACHELOG_ENGINE (native, polars) chooses one.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass
 from importlib import import_module
@@ -15,23 +17,26 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from cachelog.contract import jsonblocks, jsonlines
+from cachelog.contract.errors import UsageError
 from cachelog.contract.limits import DEFAULT
 from cachelog.dialects import json_app
+from cachelog.ingest.said import Said, grouped
 
-#: How the native scanner hands a field over.
+VARIABLE = "CACHELOG_ENGINE"
+
+#: How the native scanner hands a field over; all others are words.
 _KINDS = {
     "time": "time",
-    "message": "text",
-    "reason": "text",
-    "url": "text",
-    "digest": "label",
+    "replica": "label",
     "key": "hash",
+    "duration": "measure",
     "ms": "number",
     "seconds": "number",
-    "n": "number",
-    "duration": "text",
 }
-_SPEC = [(name, _KINDS.get(name, "label"), list(aliases)) for name, aliases in json_app.FIELDS.items()]
+SPEC = [(name, _KINDS.get(name, "word"), list(aliases)) for name, aliases in jsonlines.FIELDS.items()]
+
+_Rows = npt.NDArray[np.uint32]
 
 
 def _native() -> ModuleType | None:
@@ -46,74 +51,77 @@ _THREAD = threading.local()
 
 
 def engine() -> str:
-    """Return which engine reads JSON lines: "native" or "polars"."""
-    return "native" if NATIVE else "polars"
+    """Return which engine reads JSON lines: "native" or "polars"; raises UsageError where the one asked for is not."""
+    asked = os.environ.get(VARIABLE, "")
+    if asked not in ("", "native", "polars"):
+        raise UsageError(f"{VARIABLE}={asked}: there are the engines native and polars")
+    if asked == "native" and NATIVE is None:
+        raise UsageError(f"{VARIABLE}=native: the scanner was not built; install again where there is a C++ compiler")
+    return asked or ("native" if NATIVE else "polars")
 
 
 @dataclass(frozen=True)
 class Scanned:
-    """PARSED-like rows of valid objects (ts and naive where read); rows that are bad, blank, or no JSON lines."""
+    """The valid objects; rows that are bad, blank, or no JSON lines, each ascending."""
 
-    fields: pl.DataFrame
-    bad: npt.NDArray[np.uint32]
-    blank: npt.NDArray[np.uint32]
-    other: npt.NDArray[np.uint32]
+    said: Said
+    bad: _Rows
+    blank: _Rows
+    other: _Rows
 
 
 def scan(block: bytes) -> Scanned:
-    """Scan a block of whole lines; row numbers count from 0 in it."""
-    return _scan_native(block) if NATIVE else _scan_polars(block)
+    """Scan a block of whole lines, each ended by a newline; row numbers count from 0 in it. Raises UsageError."""
+    return _scan_native(block) if engine() == "native" else _scan_polars(block)
 
 
 def _scan_polars(block: bytes) -> Scanned:
-    lines = block.split(b"\n")
-    if lines and not lines[-1]:
-        lines.pop()
-    texts: list[str] = []
-    rows: list[int] = []
-    bad: list[int] = []
-    blank: list[int] = []
-    other: list[int] = []
-    for row, line in enumerate(lines):
-        bare = line.strip(b" \t\r")
-        if bare[:1] == b"{":
-            try:
-                texts.append(bare.decode())
-                rows.append(row)
-            except UnicodeDecodeError:
-                bad.append(row)
-        else:
-            (other if bare else blank).append(row)
-    frame = pl.DataFrame({"row": pl.Series(rows, dtype=pl.UInt32), "text": pl.Series(texts, dtype=pl.String)})
-    fields = json_app.parse(frame)
-    invalid = np.setdiff1d(np.array(rows, np.uint32), fields["row"].to_numpy())
-    return Scanned(fields, np.sort(np.append(np.array(bad, np.uint32), invalid)), _rows(blank), _rows(other))
+    ends = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n"))
+    starts = np.concatenate([[0], ends[:-1] + 1]) if len(ends) else ends
+    first = np.frombuffer(block, np.uint8)[starts]
+    blank, other, indented = _no_objects(block, starts, ends, np.flatnonzero(first != ord("{")))
+    objects = np.union1d(np.flatnonzero(first == ord("{")), indented).astype(np.uint32)
+    short = objects[(ends - starts)[objects] <= DEFAULT.line_bytes]
+    whole = len(short) == len(ends)
+    data = block if whole else b"".join(block[starts[r] : ends[r] + 1] for r in short.tolist())
+    parsed = jsonblocks.read(data, short)
+    bad = np.setdiff1d(objects, parsed["row"].to_numpy(), assume_unique=True)
+    return Scanned(grouped(json_app.shape(parsed)), bad, blank, other)
 
 
-def _rows(rows: list[int]) -> npt.NDArray[np.uint32]:
-    return np.array(rows, np.uint32)
+def _no_objects(
+    block: bytes, starts: npt.NDArray[np.intp], ends: npt.NDArray[np.intp], rows: npt.NDArray[np.intp]
+) -> tuple[_Rows, _Rows, _Rows]:
+    """Sort lines that do not begin with a brace: blank, other, and objects behind blanks."""
+    kinds: tuple[list[int], list[int], list[int]] = [], [], []
+    for row in rows.tolist():
+        bare = block[starts[row] : ends[row]].lstrip(b" \t\r")
+        kinds[2 if bare[:1] == b"{" else 1 if bare else 0].append(row)
+    blank, other, indented = (np.array(kind, np.uint32) for kind in kinds)
+    return blank, other, indented
 
 
 def _scan_native(block: bytes) -> Scanned:
     scanner = getattr(_THREAD, "scanner", None)
     if scanner is None:
         assert NATIVE is not None
-        scanner = _THREAD.scanner = NATIVE.Scanner(_SPEC, DEFAULT.line_bytes)
-    result = scanner.scan(block)
-    raw = pl.DataFrame(result)
-    return Scanned(
-        json_app.shape(_parsed(raw)),
-        *(np.frombuffer(part, np.uint32) for part in (result.bad, result.blank, result.other)),
-    )
+        scanner = _THREAD.scanner = NATIVE.Scanner(SPEC, DEFAULT.line_bytes, jsonlines.DEPTH)
+    found = scanner.scan(block)
+    rows = _numbers(pl.DataFrame(found.rows))
+    words = json_app.shape(pl.DataFrame(found.said))
+    if not words.width:  # lines that say nothing say one thing
+        words = pl.DataFrame({"op": pl.Series([None] * (1 if rows.height else 0), dtype=pl.String)})
+    bad, blank, other = (np.frombuffer(part, np.uint32) for part in (found.bad, found.blank, found.other))
+    return Scanned(Said(rows, words), bad, blank, other)
 
 
-def _parsed(raw: pl.DataFrame) -> pl.DataFrame:
-    """Rename the scanner's columns to PARSED; times it could read become ts."""
-    return (
-        raw.rename({"time": "_us", "time_text": "time", "time_naive": "naive"})
-        .with_columns(
-            ts=pl.col("_us").cast(pl.Datetime("us", "UTC")),
-            n=pl.col("n").cast(pl.UInt32, strict=False),
-        )
-        .drop("_us", strict=False)
-    )
+def _numbers(rows: pl.DataFrame) -> pl.DataFrame:
+    """Read the few numbers that are strings of another form than JSON's."""
+    for name in jsonlines.NUMBERS:
+        if f"{name}_text" in rows.columns:
+            number = jsonlines.double(pl.col(f"{name}_text"))
+            known = [pl.col(name)] if name in rows.columns else []
+            rows = rows.with_columns(pl.coalesce(*known, number).alias(name)).drop(f"{name}_text")
+        elif name in rows.columns:
+            rows = rows.with_columns(pl.col(name) + 0.0)  # there is no negative zero
+    return rows
