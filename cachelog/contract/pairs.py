@@ -156,6 +156,7 @@ def _layout(line: str | None, wanted: Wanted) -> _Layout | None:
 def _spoken(tokens: Sequence[re.Match[str]], last: Mapping[str, int], wanted: Wanted) -> frozenset[int]:
     """Return the positions of the bare words that continue an unquoted message: hit in `msg=cache hit model=x`."""
     found: set[int] = set()
+    open_message = False
     for i, token in enumerate(tokens):
         if token["key"]:
             speaks = last.get(token["key"]) == i and token["key"] in wanted.prose
