@@ -5,6 +5,7 @@ A dialect (cachelog/dialects/NAME.py) has
     SAMPLES: tuple[str, ...]                     real lines; claimed by this dialect alone (a test over all pairs)
     claim(text: pl.Expr) -> pl.Expr              Boolean: is this line mine? cheap literals first
     parse(lines: pl.DataFrame) -> pl.DataFrame   [row, text] of claimed lines -> PARSED rows
+    LAST_RESORT: bool                            optional: lines are offered to it after all others
 A claimed line for which parse returns no row, or a row that conform finds to say nothing, is quiet.
 One line may give several rows. Dialects hold no state: what spans lines (a load line without its
 version) is carried over afterwards, in ingest/carry.py.
@@ -14,6 +15,9 @@ An envelope (cachelog/envelopes/NAME.py) has
     claim(text: pl.Expr) -> pl.Expr
     unwrap(lines: pl.DataFrame) -> pl.DataFrame  [row, text] -> UNWRAPPED
     locus(path: str) -> str | None               optional: the replica that a path of this kind names
+    STREAM, OPEN: re.Pattern[bytes]              optional, where lines are cut into pieces: of any line, and of one that
+                                                 the next of its stream goes on with; group 1 is the stream
+    MARK: bytes                                  optional, where the envelope is JSON itself: in every line of it
 """
 
 from __future__ import annotations

@@ -29,6 +29,8 @@ _TAIL = r', ?"stream": ?"(stdout|stderr)"(?:, ?"attrs": ?\{.*\})?, ?"time": ?"([
 _LINE = rf'(?s)^\{{"log": ?"({_TEXT})"{_TAIL}'
 _LOG = rb'^\{"log": ?"(?:[^"\\]|\\.)*'
 
+#: In every line of this kind, which is JSON itself: claims must come before the scanner of JSON lines.
+MARK = b'"stream":'
 #: Lines that the next line of their stream goes on with; the group is the stream.
 OPEN = re.compile(_LOG + rb'(?<!\\n)", ?"stream": ?"(stdout|stderr)"')
 #: Any line of this kind, with its stream.

@@ -18,6 +18,36 @@ EVENTS, QUIET, JOINED, UNCLAIMED, BAD = range(len(STATES))
 
 
 @dataclass(frozen=True)
+class Rows:
+    """The books of a unit while it is read, by row; nothing is claimed yet."""
+
+    source: npt.NDArray[np.uint32]
+    state: npt.NDArray[np.uint8]
+    format: npt.NDArray[np.int16]
+    envelope: npt.NDArray[np.int16]
+
+    @classmethod
+    def of(cls, source: npt.NDArray[np.uint32]) -> Rows:
+        """Open the books for rows of these inputs."""
+        none = np.full(len(source), -1, np.int16)
+        return cls(source, np.full(len(source), UNCLAIMED, np.uint8), none, none.copy())
+
+    def claim(self, rows: npt.NDArray[np.uint32], dialect: int, state: int = QUIET) -> None:
+        """Enter that a dialect reads these rows."""
+        self.state[rows] = state
+        self.format[rows] = dialect
+
+    def wrapped(self, rows: npt.NDArray[np.uint32], envelope: int) -> None:
+        """Enter that an envelope was around these rows; the outermost stays."""
+        fresh = rows[self.envelope[rows] < 0]
+        self.envelope[fresh] = envelope
+
+    def closed(self, assumed: tuple[tuple[int, str, int], ...]) -> UnitBooks:
+        """Return the books of the unit."""
+        return UnitBooks(self.source, self.state, self.format, self.envelope, assumed)
+
+
+@dataclass(frozen=True)
 class UnitBooks:
     """The books of one unit: per row its state, format and envelope (codes), and what was assumed of its time."""
 

@@ -29,6 +29,8 @@ _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _BOM = b"\xef\xbb\xbf"
 _CHUNK = 4 << 20
+_STREAMS = 2  # stdout and stderr
+_LOOK_BACK = 256  # lines; a piece of the other stream that is further back is not waited for
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,14 @@ class Unit:
         return np.array([*starts[1:], self.rows], np.int64) - np.array(starts, np.int64)
 
 
+@dataclass(frozen=True)
+class Piece:
+    """A line of an envelope that cuts long lines: its stream, and whether the next line of this goes on with it."""
+
+    stream: bytes
+    open: bool
+
+
 @dataclass
 class ReadLog:
     """What reading itself learnt, by input: bytes after decompression and why an input ended early."""
@@ -74,14 +84,14 @@ def units(
     sources: Sequence[Source],
     log: ReadLog,
     *,
-    keep_open: Callable[[bytes], bool] = lambda line: False,
+    piece: Callable[[bytes], Piece | None] = lambda line: None,
     limits: Limits = DEFAULT,
     spool: str | None = None,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Iterator[Unit]:
     """Yield units over all inputs in order; small inputs share one.
 
-    `keep_open(line)` is true for a line that the next one continues: a unit never ends on one. Standard input
+    `piece(line)` tells of a line that may be a piece of a longer one: a unit never ends inside a line. Standard input
     is copied to the file `spool` while it is read. `advance` gets the number of compressed bytes read.
     """
     parts: list[bytes] = []
@@ -91,7 +101,7 @@ def units(
         if source.note:
             continue
         line = 1
-        for block in _blocks(index, source, log, keep_open, limits, spool, advance):
+        for block in _blocks(index, source, log, piece, limits, spool, advance):
             if size and size + len(block) > limits.block_bytes:
                 yield Unit(b"".join(parts), tuple(segments), rows)
                 parts, segments, rows, size = [], [], 0, 0
@@ -107,13 +117,13 @@ def _blocks(
     index: int,
     source: Source,
     log: ReadLog,
-    keep_open: Callable[[bytes], bool],
+    piece: Callable[[bytes], Piece | None],
     limits: Limits,
     spool: str | None,
     advance: Callable[[int], None],
 ) -> Iterator[bytes]:
     """Yield blocks of whole lines of one input; damage ends the input with a note, never with an error."""
-    cutter = _Cutter(keep_open, limits)
+    cutter = _Cutter(piece, limits)
     try:
         for number, chunk in enumerate(_chunks(source, spool, advance)):
             log.bytes[index] = log.bytes.get(index, 0) + len(chunk)
@@ -126,8 +136,8 @@ def _blocks(
 class _Cutter:
     """Cuts a stream of chunks into blocks of whole lines of about limits.block_bytes."""
 
-    def __init__(self, keep_open: Callable[[bytes], bool], limits: Limits) -> None:
-        self.keep_open = keep_open
+    def __init__(self, piece: Callable[[bytes], Piece | None], limits: Limits) -> None:
+        self.piece = piece
         self.limits = limits
         self.held: list[bytes] = []
         self.size = 0
@@ -165,14 +175,27 @@ class _Cutter:
             yield whole[:end]
 
     def _closed(self, whole: bytes, end: int) -> int:
-        """Return the end of the last line that stands alone, at most line_bytes before `end`."""
+        """Return the last end of a line at which no stream is inside one, at most line_bytes before `end`."""
         cut = end
         while cut > 0 and end - cut < self.limits.line_bytes:
-            start = whole.rfind(b"\n", 0, cut - 1) + 1
-            if not self.keep_open(whole[start : cut - 1]):
+            if (start := self._open(whole, cut)) is None:
                 return cut
             cut = start
         return end
+
+    def _open(self, whole: bytes, cut: int) -> int | None:
+        """Return where the last piece before `cut` begins that its stream goes on with after it."""
+        seen: set[bytes] = set()
+        for _ in range(_LOOK_BACK):
+            start = whole.rfind(b"\n", 0, max(cut - 1, 0)) + 1
+            piece = self.piece(whole[start : cut - 1]) if cut else None
+            if piece is None or len(seen) == _STREAMS:
+                return None
+            if piece.open and piece.stream not in seen:
+                return start
+            seen.add(piece.stream)
+            cut = start
+        return None
 
     def close(self) -> Iterator[bytes]:
         """Yield what is left; a last line without a newline is a line."""

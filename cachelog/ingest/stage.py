@@ -19,7 +19,8 @@ from cachelog.ingest.claim import Reader, read_unit
 from cachelog.ingest.clock import Zone, fixed_offset, from_mtime
 from cachelog.ingest.discover import STDIN, Source, discover
 from cachelog.ingest.ledger import Books, UnitBooks
-from cachelog.ingest.lines import ReadLog, Unit, units
+from cachelog.ingest.lines import Piece, ReadLog, Unit, units
+from cachelog.ingest.place import Inputs
 
 _THREADS = max(2, min(4, os.cpu_count() or 2))
 
@@ -54,9 +55,7 @@ def stage(
     books, log = Books(tuple(dialects), tuple(envelopes)), ReadLog()
     parts: list[pl.DataFrame] = []
     partial = False
-    stream = units(
-        sources, log, keep_open=_keep_open(envelopes), limits=limits, spool=spool, advance=_meter(sources, progress)
-    )
+    stream = units(sources, log, piece=_piece(envelopes), limits=limits, spool=spool, advance=_meter(sources, progress))
     try:
         for events, unit_books in _mapped(stream, reader):
             books.add(unit_books)
@@ -79,12 +78,19 @@ def _reader(
     locus = [next((name for locate in locators if (name := locate(s.path))), None) for s in sources]
     now = os.stat(os.path.dirname(spool)).st_mtime if spool else None
     newest = [from_mtime(now if s.path == STDIN else s.mtime) for s in sources]
-    return Reader(dialects, envelopes, Zone(tz), newest, [s.fallback for s in sources], locus)
+    return Reader(dialects, envelopes, Inputs(Zone(tz), newest, [s.fallback for s in sources], locus))
 
 
-def _keep_open(envelopes: Mapping[str, ModuleType]) -> Callable[[bytes], bool]:
-    patterns = [module.OPEN for module in envelopes.values() if hasattr(module, "OPEN")]
-    return lambda line: any(pattern.search(line) for pattern in patterns)
+def _piece(envelopes: Mapping[str, ModuleType]) -> Callable[[bytes], Piece | None]:
+    patterns = [(module.STREAM, module.OPEN) for module in envelopes.values() if hasattr(module, "OPEN")]
+
+    def piece(line: bytes) -> Piece | None:
+        for stream, open_ in patterns:
+            if found := stream.match(line):
+                return Piece(found[1], open_.match(line) is not None)
+        return None
+
+    return piece
 
 
 def _meter(sources: Sequence[Source], progress: Callable[[int, int], None] | None) -> Callable[[int], None]:

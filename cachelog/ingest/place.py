@@ -1,0 +1,85 @@
+"""Where events stand, when they happened and whose they are, where the line itself does not say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from cachelog.contract.event import EVENT, LABEL
+from cachelog.ingest.clock import Zone, instants
+from cachelog.ingest.unwrap import positions
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Facts about each input, and the zone in which naive times are read."""
+
+    zone: Zone
+    newest: Sequence[object]  # naive datetime of its last change
+    fallback: Sequence[str]  # replica name of last resort
+    locus: Sequence[str | None]  # replica that its path names
+
+
+def place(
+    events: pl.DataFrame,
+    around: pl.DataFrame,
+    source: npt.NDArray[np.uint32],
+    line: npt.NDArray[np.uint64],
+    inputs: Inputs,
+) -> tuple[pl.DataFrame, tuple[tuple[int, str, int], ...]]:
+    """Add where each event stands and which replica it is of; return EVENT rows and what was assumed of times.
+
+    `around` is what envelopes say (unwrap.AROUND), `source` and `line` tell of each row where it stands; assumed are
+    (source, what, number of events).
+    """
+    rows = events["row"]
+    placed = events.with_columns(source=pl.Series(source).gather(rows), line=pl.Series(line).gather(rows))
+    full = _replicas(_with_envelope(placed, around, inputs), inputs)
+    return full.select(pl.col(name).cast(dtype) for name, dtype in EVENT.items()), _assumed(full, inputs.zone)
+
+
+def _replicas(placed: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
+    """Name the replica of each event that needs one: the line's own, else the envelope's, the path's, the file's."""
+    of_one = pl.col("op") != "rollout"
+    if not placed.select((of_one & pl.col("replica").is_null()).any()).item():
+        return placed
+    locus, fallback = pl.Series(inputs.locus, dtype=LABEL), pl.Series(inputs.fallback, dtype=LABEL)
+    by_path = (locus.gather(placed["source"]), fallback.gather(placed["source"]))
+    named = pl.coalesce("replica", pl.col("env_replica").cast(LABEL), *by_path)
+    return placed.with_columns(replica=pl.when(of_one).then(named))
+
+
+def _with_envelope(placed: pl.DataFrame, around: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
+    """Add what the envelope said; its time stands in for a line's own that is missing or has no year."""
+    if around.is_empty():
+        return placed.with_columns(env_replica=pl.lit(None, pl.String))
+    at = positions(placed["row"], around["row"])
+    wrapped = placed.with_columns(around["env_replica"].gather(at))
+    worse = wrapped["ts"].is_null() | wrapped["yearless"]
+    if not worse.any():
+        return wrapped
+    newest = pl.Series(inputs.newest, dtype=pl.Datetime("us")).gather(wrapped["source"])
+    clock = instants(around["env_time"].gather(at), newest, inputs.zone)
+    better = pl.col("ts").is_null() | (pl.col("yearless") & pl.col("_env").is_not_null() & ~pl.col("_env_naive"))
+    return wrapped.with_columns(_env=clock["ts"], _env_naive=clock["naive"]).with_columns(
+        ts=pl.when(better).then(pl.col("_env")).otherwise(pl.col("ts")),
+        naive=pl.when(better).then(pl.col("_env_naive")).otherwise(pl.col("naive")),
+        yearless=pl.col("yearless") & ~better,
+    )
+
+
+def _assumed(placed: pl.DataFrame, zone: Zone) -> tuple[tuple[int, str, int], ...]:
+    facts = {
+        f"no zone in the lines, read as {zone.name}": pl.col("naive") & pl.col("ts").is_not_null(),
+        "no year in the lines, taken from the file's own time": pl.col("yearless") & pl.col("ts").is_not_null(),
+        "no time in the lines, taken from the event before": pl.col("ts").is_null(),
+    }
+    found: list[tuple[int, str, int]] = []
+    for what, when in facts.items():
+        counts = placed.filter(when).group_by("source").len().sort("source")
+        found += [(source, what, many) for source, many in counts.iter_rows()]
+    return tuple(found)

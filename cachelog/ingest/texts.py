@@ -1,0 +1,75 @@
+"""A block of bytes as a column of texts, all lines at once."""
+
+from __future__ import annotations
+
+import codecs
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+#: Rows of a unit and their text.
+LINES: pl.Schema = pl.Schema({"row": pl.UInt32(), "text": pl.String()})
+
+_ANSI = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])"
+_Rows = npt.NDArray[np.uint32]
+
+
+def decoded(data: bytes, rows: _Rows | None = None) -> tuple[pl.DataFrame, _Rows]:
+    """Return LINES of the given rows (all for None) without their ends, and the rows that are no UTF-8.
+
+    `data` holds whole lines, each ended by a newline.
+    """
+    offsets = _offsets(data)
+    wanted = np.arange(len(offsets) - 1, dtype=np.uint32) if rows is None else rows
+    bad = np.intersect1d(_undecodable(data, offsets), wanted, assume_unique=True).astype(np.uint32)
+    if len(bad):
+        wanted = np.setdiff1d(wanted, bad, assume_unique=True)
+    raw = _lines(data, offsets)
+    chosen = raw if len(wanted) == len(raw) else raw.gather(wanted)
+    text = chosen.cast(pl.String).str.strip_chars_end("\r\n")
+    return pl.DataFrame([pl.Series("row", wanted, pl.UInt32), text.alias("text")]), bad
+
+
+def _offsets(data: bytes) -> npt.NDArray[np.int64]:
+    """Return where each line begins, and the end."""
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
+    return np.concatenate([[0], ends + 1]).astype(np.int64)
+
+
+def _lines(data: bytes, offsets: npt.NDArray[np.int64]) -> pl.Series:
+    """Lay the lines over the bytes as they are: Arrow needs no more than where each begins."""
+    import pyarrow as pa
+
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data)]
+    return pl.Series(pl.from_arrow(pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(offsets) - 1, buffers)))
+
+
+def _undecodable(data: bytes, offsets: npt.NDArray[np.int64]) -> _Rows:
+    """Return the rows with bytes that are no UTF-8; each byte is looked at once."""
+    bad: list[int] = []
+    view, start = memoryview(data), 0
+    while start < len(data):
+        try:
+            codecs.utf_8_decode(view[start:], "strict", True)
+            break
+        except UnicodeDecodeError as error:
+            row = int(np.searchsorted(offsets, start + error.start, side="right")) - 1
+            bad.append(row)
+            start = int(offsets[row + 1])
+    return np.array(bad, np.uint32)
+
+
+def clean(lines: pl.DataFrame) -> pl.DataFrame:
+    """Drop blanks at the end, NULs (a truncated and rewritten file begins with them), BOM and terminal colours."""
+    text = pl.col("text")
+    if lines["text"].str.contains("\x1b", literal=True).any():
+        text = text.str.replace_all(_ANSI, "")
+    return lines.with_columns(text.str.strip_chars_end("\r \t").str.strip_chars_start("\x00\ufeff"))
+
+
+def joined(texts: pl.Series) -> bytes:
+    """Return the texts as lines, each ended by a newline; a newline inside a text becomes a blank."""
+    if texts.str.contains("\n", literal=True).any():
+        texts = texts.str.replace_all("\n", " ", literal=True)
+    return str(texts.str.join("\n").item()).encode() + b"\n" if len(texts) else b""
