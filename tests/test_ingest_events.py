@@ -68,7 +68,9 @@ def test_version_events_are_told_from_words(tmp_path, fields, op):
     assert (row["op"], row["model"], row["version"], row["cache"]) == (op, "m", "1", "model")
 
 
-@pytest.mark.parametrize("words", ["server_start", "starting", "server starting", "Started server process [7]", "Scorer starting"])
+@pytest.mark.parametrize(
+    "words", ["server_start", "starting", "server starting", "Started server process [7]", "Scorer starting"]
+)
 def test_a_starting_process_is_a_restart_of_its_replica(tmp_path, words):
     row = one(tmp_path, event=words, pod="p1")
     assert row is not None
@@ -123,7 +125,9 @@ def test_a_key_first_seen_late_is_not_lost(tmp_path):
 
 def test_the_replica_is_named_by_the_line_else_by_the_file(tmp_path):
     line = {"ts": T, "event": "cache_lookup", "result": "hit", "model": "m"}
-    found = events(read_lines(tmp_path, json.dumps(line), json.dumps(line | {"pod": "p9", "host": "h"}), name="pod-7.log"))
+    found = events(
+        read_lines(tmp_path, json.dumps(line), json.dumps(line | {"pod": "p9", "host": "h"}), name="pod-7.log")
+    )
     assert found["replica"].to_list() == ["pod-7", "p9"]
 
 

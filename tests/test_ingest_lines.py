@@ -39,7 +39,9 @@ def test_blocks_hold_every_line_once_whatever_their_size(tmp_path_factory, lines
     assert numbers == list(range(1, data.count(b"\n") + 1))
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress, lambda b: gzip.compress(b[:50]) + gzip.compress(b[50:])])
+@pytest.mark.parametrize(
+    "pack", [gzip.compress, zstandard.compress, lambda b: gzip.compress(b[:50]) + gzip.compress(b[50:])]
+)
 def test_compressed_input_reads_like_plain(tmp_path, pack):
     body = b"".join(b"line %d\n" % i for i in range(1000))
     path = tmp_path / "a.log.x"
@@ -108,7 +110,13 @@ def test_a_missing_path_is_bad_usage():
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("pod-1.log", "pod-1"), ("pod-1.log.2.gz", "pod-1"), ("0.log.20261123-151733.gz", "0"), ("x", "x"), (".log", ".log")],
+    [
+        ("pod-1.log", "pod-1"),
+        ("pod-1.log.2.gz", "pod-1"),
+        ("0.log.20261123-151733.gz", "0"),
+        ("x", "x"),
+        (".log", ".log"),
+    ],
 )
 def test_endings_of_logs_rotation_and_compression_are_no_part_of_a_name(name, expected):
     assert stem(f"/var/{name}") == expected
@@ -161,7 +169,12 @@ def test_a_truncated_last_line_is_counted_bad(tmp_path):
     assert (books.events, books.bad, books.lines) == (1, 1, 2)
 
 
-@given(st.lists(st.one_of(st.binary(max_size=80), st.sampled_from([line for line, _ in DAMAGE.values() if len(line) < 500])), max_size=12))
+@given(
+    st.lists(
+        st.one_of(st.binary(max_size=80), st.sampled_from([line for line, _ in DAMAGE.values() if len(line) < 500])),
+        max_size=12,
+    )
+)
 @settings(max_examples=40, deadline=None)
 def test_every_line_read_is_accounted_for(tmp_path_factory, lines):
     path = tmp_path_factory.mktemp("books") / "a.log"

@@ -14,7 +14,7 @@ SAMPLES = (
     "ts=2026-11-23T15:16:31.532789Z level=info msg=prediction replica=fraud-scorer-6d9f7c5b8-9zt7m model=fraud "
     "model_version=v41 cache=miss cache_key=fraud:v41:f0 latency_ms=11.66 status=200",
     'time="2021-09-15T21:17:10.220731Z" level=error msg="error retrieving pod status: \\"a\\" is not found" reason= ',
-    "logger=settings t=2025-04-24T19:51:48.520963849Z level=info msg=\"Starting Grafana\" version=11.5.2",
+    'logger=settings t=2025-04-24T19:51:48.520963849Z level=info msg="Starting Grafana" version=11.5.2',
     "event=cache_lookup model=fraud version=7 cached",
 )
 

@@ -129,8 +129,12 @@ def _seconds(columns: Sequence[str]) -> pl.Expr:
 def _with_models(asked: pl.DataFrame) -> pl.DataFrame:
     """Read each distinct pair of paths once; the upstream's first, as gateways put the version there."""
     places = ["upstream", "path"]
-    distinct = asked.select(places).unique().with_columns(
-        url_model=pl.coalesce(urls.model(pl.col(place)) for place in places),
-        url_version=pl.coalesce(urls.version(pl.col(place)) for place in places),
+    distinct = (
+        asked.select(places)
+        .unique()
+        .with_columns(
+            url_model=pl.coalesce(urls.model(pl.col(place)) for place in places),
+            url_version=pl.coalesce(urls.version(pl.col(place)) for place in places),
+        )
     )
     return asked.join(distinct, on=places, how="left", nulls_equal=True, maintain_order="left")

@@ -14,12 +14,12 @@ from cachelog.contract.quoting import unescape
 NAME = "triton"
 SAMPLES = (
     'I1123 15:09:56.579892 10645 model_lifecycle.cc:472] "loading: fraud:41"',
-    'I1123 15:09:57.932261 10645 model_lifecycle.cc:839] "successfully loaded \'fraud\'"',
+    "I1123 15:09:57.932261 10645 model_lifecycle.cc:839] \"successfully loaded 'fraud'\"",
     "I0421 20:17:23.436337 1 model_repository_manager.cc:1239] successfully loaded 'a' version 1I0421 20:17:23.436445 1 "
     "model_repository_manager.cc:1239] successfully loaded 'b' version 1",
     "2022-05-23T23:49:14Z I 153 model_lifecycle.cc:624] successfully unloaded 'fraud' version 41",
     "E1010 00:39:51.711103 1 model_lifecycle.cc:596] failed to load 'yolox' version 1: Internal: failed to stat file",
-    "W1123 15:09:56.252611 10645 pinned_memory_manager.cc:273] \"Unable to allocate pinned system memory\"",
+    'W1123 15:09:56.252611 10645 pinned_memory_manager.cc:273] "Unable to allocate pinned system memory"',
     "Signal (15) received.",
     "| fraud      | 1       | READY  |",
     "+------------+---------+--------+",
@@ -32,7 +32,15 @@ _ISO = rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}Z? [I
 _TABLE = r"\+(?:-+\+)+$|\|.* \|$"
 _RECORD = rf"(?:{_GLOG}|{_ISO})"
 _TIME = r"^(?:[IWEF]([0-9]{4} [0-9:.]+)|([0-9T:Z-]+)) "
-_SAYS = ("loading: ", "loaded '", "to load '", "to load model '", "oll failed for model", "inned memory pool", "pinned system")
+_SAYS = (
+    "loading: ",
+    "loaded '",
+    "to load '",
+    "to load model '",
+    "oll failed for model",
+    "inned memory pool",
+    "pinned system",
+)
 
 #: The manager of pinned memory reports exactly once in each start, before the first model is loaded.
 _STARTED = r"^(?:Pinned memory pool |Unable to allocate pinned system memory)"

@@ -22,12 +22,14 @@ _LEVEL = r"(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL)"
 _RECORD = (
     r'\{["}]',  # JSON
     r"\[?[0-9]{4}[-/][0-9]{2}[-/][0-9]{2}[T ][0-9]{2}:[0-9]{2}",  # a time
+    r"[0-9]{2}:[0-9]{2}:[0-9]{2}[.,]",
     r"\[pod/",  # kubectl
     r"\[[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:",
     r"[IWEF][0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2}",
     rf"\[?{_LEVEL}(?:[\]:]|\s)",
     r"(?:time|timestamp|ts|t|level|lvl|severity|msg|event|logger|caller)=",
     r"[0-9a-fA-F.:]+ [^ ]+ [^ ]+ \[",  # an access log
+    r"(?i:(?:(?:un|re)?load|evict)(?:ed|ing) (?:the )?model |model cache (?:hit|miss) )",
 )
 _RECORDS = "|".join(_RECORD)
 _LINE = rf"(?s)^(?:{_WORD} )?({_POD}) {_WORD} ((?:{_RECORDS}).*)$"

@@ -1,0 +1,169 @@
+"""Laws of reading: every line is accounted for, claims are exclusive, envelopes and the order of work change nothing."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import random
+from dataclasses import replace
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cachelog import rooms
+from cachelog.contract.limits import DEFAULT
+from cachelog.ingest import stage as staging
+from tests.reading import events, read, read_lines
+from tests.wrapping import TIME, WRAPPERS, cri, docker_json
+
+DIALECTS, ENVELOPES = rooms.dialects(), rooms.envelopes()
+SAMPLES = [(name, sample) for name, module in DIALECTS.items() for sample in module.SAMPLES]
+WRAPPED = [(name, sample) for name, module in ENVELOPES.items() for sample in module.SAMPLES]
+#: What envelopes may change: where the event stands, and when, where the line itself does not say.
+LOCUS = ("source", "line", "replica", "ts")
+
+JUNK = [b"", b"   ", b"\xff\xfe", b"{", b'{"a":', b"free words", b"\x00" * 9, b"\x1b[31m", b"Caused by: x", b"[pod/"]
+
+
+def claims(modules, sample):
+    line = pl.DataFrame({"text": [sample]})
+    return {name for name, m in modules.items() if line.select(m.claim(pl.col("text"))).item()}
+
+
+@pytest.mark.parametrize(("name", "sample"), SAMPLES)
+def test_a_line_of_a_dialect_is_claimed_by_this_dialect_alone(name, sample):
+    assert claims(DIALECTS, sample) == {name}
+
+
+@pytest.mark.parametrize(("name", "sample"), SAMPLES)
+def test_no_envelope_claims_a_bare_line(name, sample):
+    assert claims(ENVELOPES, sample) == set()
+
+
+@pytest.mark.parametrize(("name", "sample"), WRAPPED)
+def test_a_line_of_an_envelope_is_claimed_by_this_envelope_alone(name, sample):
+    assert claims(ENVELOPES, sample) == {name}
+
+
+def told(staged):
+    return events(staged).drop(LOCUS)
+
+
+DEEP = [(a,) for a in WRAPPERS] + list(itertools.permutations(WRAPPERS, 2)) + list(itertools.permutations(WRAPPERS, 3))
+
+
+@pytest.mark.parametrize("around", DEEP, ids="+".join)
+def test_envelopes_change_nothing_but_locus_and_clock(tmp_path, around):
+    """All samples at once; lines that have a whole time of their own keep it."""
+    lines = [sample for _, sample in SAMPLES]
+    wrapped = lines
+    for name in reversed(around):
+        wrapped = [WRAPPERS[name](line) for line in wrapped]
+    bare = read_lines(tmp_path, *lines, name="bare.log")
+    inside = read_lines(tmp_path, *wrapped, name="wrapped.log")
+    assert told(inside).equals(told(bare))
+    assert events(inside)["line"].to_list() == events(bare)["line"].to_list()
+    (books,) = inside.inputs
+    assert books.envelope.split("+")[0] == around[0]
+    timed = [i for i, line in enumerate(lines, 1) if "2026-1" in line[:60] or "2021" in line[:40]]
+    same = [events(s).filter(pl.col("line").is_in(timed))["ts"].to_list() for s in (bare, inside)]
+    assert same[0] == same[1]
+
+
+def test_the_time_of_the_envelope_stands_in_for_one_that_is_missing_or_has_no_year(tmp_path):
+    loaded = "Loaded model fraud version v41"
+    triton = "I1123 15:09:57.932261 1 model_lifecycle.cc:839] \"successfully loaded 'fraud'\""
+    naive = "2026-11-23 15:16:29,500 INFO scorer: Loaded model fraud version v41"
+    found = events(read_lines(tmp_path, cri(loaded), cri(triton), cri(naive)))["ts"].dt.to_string("%T%.6f").to_list()
+    assert found == [TIME[11:26], TIME[11:26], "15:16:29.500000"]
+
+
+LINE = st.one_of(
+    st.sampled_from([sample.encode() for _, sample in SAMPLES + WRAPPED]),
+    st.sampled_from(JUNK),
+    st.binary(max_size=60).filter(lambda b: b"\n" not in b),
+    st.tuples(st.sampled_from([s for _, s in SAMPLES]), st.sampled_from(sorted(WRAPPERS))).map(
+        lambda pair: WRAPPERS[pair[1]](pair[0]).encode()
+    ),
+    st.tuples(st.sampled_from([s for _, s in SAMPLES]), st.integers(0, 40)).map(
+        lambda p: cri(p[0][: p[1]], "P").encode()
+    ),
+    st.tuples(st.sampled_from([s for _, s in SAMPLES]), st.integers(0, 40)).map(
+        lambda p: docker_json(p[0][: p[1]], end="").encode()
+    ),
+)
+FILES = st.lists(st.lists(LINE, max_size=12), min_size=1, max_size=4)
+
+
+@given(FILES, st.sampled_from([16 << 20, 100]))
+@settings(max_examples=80, deadline=None)
+def test_every_line_of_every_input_is_accounted_for(tmp_path_factory, files, block):
+    folder = tmp_path_factory.mktemp("books")
+    for i, lines in enumerate(files):
+        body = b"\n".join(lines)
+        (folder / f"{i}.log").write_bytes(gzip.compress(body) if i == 1 else body)
+    staged = staged_with(folder, block=block)
+    for books, lines in zip(staged.inputs, files, strict=True):
+        body = b"\n".join(lines)
+        assert books.lines == body.count(b"\n") + (body != b"" and not body.endswith(b"\n"))
+        assert books.lines == books.events + books.quiet + books.joined + books.unclaimed + books.bad
+
+
+def staged_with(folder, block=DEFAULT.block_bytes):
+    limits = replace(DEFAULT, block_bytes=block)
+    return staging.stage([str(folder)], dialects=DIALECTS, envelopes=ENVELOPES, limits=limits)
+
+
+def mixed_folder(folder, seed):
+    """Files of one dialect, mixed ones and wrapped ones, with lines cut into pieces across whatever a unit may be."""
+    rng = random.Random(seed)
+    for name in sorted(DIALECTS):
+        lines = [rng.choice(DIALECTS[name].SAMPLES) for _ in range(60)]
+        (folder / f"{name}.log").write_text("".join(f"{line}\n" for line in lines))
+    everything = [sample for _, sample in SAMPLES] * 4
+    rng.shuffle(everything)
+    (folder / "mixed.log").write_text("".join(f"{line}\n" for line in everything))
+    pieces = []
+    for line in everything:
+        cuts = sorted(rng.sample(range(len(line)), rng.randrange(3)))
+        parts = [line[i:j] for i, j in itertools.pairwise([0, *cuts, len(line)])]
+        other = [cri("an error", stream="stderr")] if rng.random() < 0.3 else []
+        pieces += [cri(part, "P") for part in parts[:-1]] + other + [cri(parts[-1])]
+    (folder / "pieces.log").write_text("".join(f"{line}\n" for line in pieces))
+    return folder
+
+
+def everything_told(staged):
+    by_path = {s.path: i for i, s in enumerate(staged.sources)}
+    paths = pl.DataFrame({"source": list(by_path.values()), "path": list(by_path)}).cast({"source": pl.UInt32})
+    found = events(staged).join(paths, on="source").drop("source")
+    return found.sort("path", "line", "model", "version"), sorted(staged.inputs, key=lambda i: i.path)
+
+
+@pytest.mark.parametrize("block", [1, 997, 5000])
+def test_where_units_are_cut_does_not_matter(tmp_path, block):
+    whole, cut = (everything_told(staged_with(mixed_folder(tmp_path, 1), b)) for b in (DEFAULT.block_bytes, block))
+    assert cut[0].equals(whole[0])
+    assert cut[1] == whole[1]
+
+
+@pytest.mark.parametrize("threads", [1, 7])
+def test_the_number_of_threads_does_not_matter(tmp_path, threads, monkeypatch):
+    folder = mixed_folder(tmp_path, 2)
+    whole = everything_told(staged_with(folder, 3000))
+    monkeypatch.setattr(staging, "_THREADS", threads)
+    again = everything_told(staged_with(folder, 3000))
+    assert again[0].equals(whole[0])
+    assert again[1] == whole[1]
+
+
+def test_the_order_of_files_does_not_matter(tmp_path):
+    files = sorted(map(str, mixed_folder(tmp_path, 3).iterdir()))
+    whole = everything_told(read(tmp_path))
+    for seed in range(3):
+        shuffled = random.Random(seed).sample(files, len(files))
+        again = everything_told(staging.stage(shuffled, dialects=DIALECTS, envelopes=ENVELOPES))
+        assert again[0].equals(whole[0])
+        assert again[1] == whole[1]
