@@ -125,7 +125,7 @@ def _blocks(
     """Yield blocks of whole lines of one input; damage ends the input with a note, never with an error."""
     cutter = _Cutter(piece, limits)
     try:
-        for number, chunk in enumerate(_chunks(source, spool, advance)):
+        for number, chunk in enumerate(_chunks(source, spool, advance, min(_CHUNK, limits.block_bytes))):
             log.bytes[index] = log.bytes.get(index, 0) + len(chunk)
             yield from cutter.feed(chunk.removeprefix(_BOM) if number == 0 else chunk)
     except (OSError, EOFError, ValueError, zlib.error) as error:
@@ -175,13 +175,13 @@ class _Cutter:
             yield whole[:end]
 
     def _closed(self, whole: bytes, end: int) -> int:
-        """Return the last end of a line at which no stream is inside one, at most line_bytes before `end`."""
+        """Return the last end of a line at which no stream is inside one; `end` where that is too far back."""
         cut = end
         while cut > 0 and end - cut < self.limits.line_bytes:
             if (start := self._open(whole, cut)) is None:
                 return cut
             cut = start
-        return end
+        return 0 if cut == 0 and end < self.limits.line_bytes else end
 
     def _open(self, whole: bytes, cut: int) -> int | None:
         """Return where the last piece before `cut` begins that its stream goes on with after it."""
@@ -204,24 +204,25 @@ class _Cutter:
             yield whole if whole.endswith(b"\n") else whole + b"\n"
 
 
-def _chunks(source: Source, spool: str | None, advance: Callable[[int], None]) -> Iterator[bytes]:
+def _chunks(source: Source, spool: str | None, advance: Callable[[int], None], size: int) -> Iterator[bytes]:
+    """Yield the decompressed bytes of an input, at most `size` at a time."""
     with _Counted(_raw(source), spool if source.path == STDIN else None, advance) as raw:
         head = raw.peek()
         if head.startswith(_GZIP):
-            yield from _gunzip(raw)
+            yield from _gunzip(raw, size)
         elif head.startswith(_ZSTD):
-            yield from _unzstd(raw)
+            yield from _unzstd(raw, size)
         else:
-            yield from iter(lambda: raw.read(_CHUNK), b"")
+            yield from iter(lambda: raw.read(size), b"")
 
 
-def _gunzip(raw: _Counted) -> Iterator[bytes]:
-    """Yield at most _CHUNK at a time, so that neither a bomb nor a cut file costs more than that; members follow on."""
+def _gunzip(raw: _Counted, size: int) -> Iterator[bytes]:
+    """Yield at most `size` at a time, so that neither a bomb nor a cut file costs more than that; members follow on."""
     member, data = zlib.decompressobj(wbits=31), b""
     fresh = True  # nothing of this member was seen yet
     while data or (data := raw.read(1 << 20)):
         fresh = False
-        if out := member.decompress(data, _CHUNK):
+        if out := member.decompress(data, size):
             yield out
         data = member.unconsumed_tail
         if member.eof:
@@ -232,11 +233,11 @@ def _gunzip(raw: _Counted) -> Iterator[bytes]:
         raise EOFError("the compressed file is cut short")
 
 
-def _unzstd(raw: _Counted) -> Iterator[bytes]:
+def _unzstd(raw: _Counted, size: int) -> Iterator[bytes]:
     import pyarrow as pa
 
     stream = pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd")
-    yield from iter(lambda: stream.read(_CHUNK >> 4), b"")
+    yield from iter(lambda: stream.read(min(size, _CHUNK >> 4)), b"")
 
 
 def _raw(source: Source) -> BinaryIO:
