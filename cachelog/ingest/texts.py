@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import codecs
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ import polars as pl
 LINES: pl.Schema = pl.Schema({"row": pl.UInt32(), "text": pl.String()})
 
 _ANSI = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])"
+_TOGETHER = 256  # lines that are tried at once
 _Rows = npt.NDArray[np.uint32]
 
 
@@ -46,18 +47,24 @@ def _lines(data: bytes, offsets: npt.NDArray[np.int64]) -> pl.Series:
 
 
 def _undecodable(data: bytes, offsets: npt.NDArray[np.int64]) -> _Rows:
-    """Return the rows with bytes that are no UTF-8; each byte is looked at once."""
+    """Return the rows with bytes that are no UTF-8; lines are looked at one by one only near such bytes."""
+    if data.isascii() or _decodes(data):
+        return np.zeros(0, np.uint32)
     bad: list[int] = []
-    view, start = memoryview(data), 0
-    while start < len(data):
-        try:
-            codecs.utf_8_decode(view[start:], "strict", True)
-            break
-        except UnicodeDecodeError as error:
-            row = int(np.searchsorted(offsets, start + error.start, side="right")) - 1
-            bad.append(row)
-            start = int(offsets[row + 1])
+    last = len(offsets) - 1
+    for first in range(0, last, _TOGETHER):
+        bounds = offsets[first : min(first + _TOGETHER, last) + 1].tolist()
+        if not _decodes(data[bounds[0] : bounds[-1]]):
+            bad += [first + i for i, (start, end) in enumerate(pairwise(bounds)) if not _decodes(data[start:end])]
     return np.array(bad, np.uint32)
+
+
+def _decodes(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def clean(lines: pl.DataFrame) -> pl.DataFrame:
