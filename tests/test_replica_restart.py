@@ -7,7 +7,8 @@ from tests.fleet import E, at, found
 
 
 def starts(replica, *times):
-    return [E(t, "restart", replica, model=None) for t in times]
+    """A replica that is there from the beginning, and starts again."""
+    return [E(0, "load", replica, "4"), *(E(t, "restart", replica, model=None) for t in times)]
 
 
 END = [E(7200, "load", "z", "1")]
@@ -32,6 +33,16 @@ def test_a_rollout_restarts_each_replica_once():
 
 def test_workers_of_one_start_are_one_start():
     assert not found("replica-restart", [*starts("a", 600, 600.1, 600.2, 600.3), *END])
+
+
+def test_the_first_sign_of_a_replica_is_no_restart():
+    first = [E(t, "restart", "a", model=None) for t in (600, 900, 1200)]
+    assert not found("replica-restart", [*first, *END])
+
+
+def test_a_start_long_before_the_loop_is_no_part_of_it():
+    (finding,) = found("replica-restart", [*starts("a", 100, 5000, 5100, 5200), *END])
+    assert (finding.start, finding.numbers["restarts"]) == (at(5000), 3)
 
 
 def test_starts_far_apart_are_no_loop():

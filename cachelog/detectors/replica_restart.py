@@ -1,14 +1,14 @@
 """replica-restart: a replica restarts again and again, and what it loads afterwards.
 
 What it says
-    The process of a replica started at least three times within an hour.
+    The process of a replica started again at least three times within an hour.
 
 Why it matters
     Every start empties the caches that live in the process. A crash loop shows as a miss rate that will not go down,
     on one replica only, and it is easily overlooked because each start looks healthy.
 
 How it decides
-    Lines with which a process reports that it starts. Models loaded between two starts tell what comes back.
+    Lines with which a process reports that it starts, but for the first sign of the replica in the log. Models loaded between two starts tell what comes back.
 
 When it stays quiet
     One or two starts of a replica: that is a rollout, or somebody's hand.
@@ -35,27 +35,40 @@ _SHOWN = 4
 
 def detect(events: pl.LazyFrame, frames: Frames, limits: Limits) -> list[Finding]:
     """Return one finding for each replica that keeps restarting."""
-    groups = _starts(frames, limits).partition_by("replica", maintain_order=True)
-    counted = [(rows, _most(rows["ts"].to_list(), limits.restart_s)) for rows in groups]
-    return [_finding(rows, most, frames, limits) for rows, most in counted if most >= limits.restarts]
+    found: list[Finding] = []
+    for rows in _starts(frames, limits).partition_by("replica", maintain_order=True):
+        in_loop, most = _loop(rows["ts"].to_list(), limits)
+        if most >= limits.restarts:
+            found.append(_finding(rows.filter(in_loop), most, frames, limits))
+    return found
 
 
 def _starts(frames: Frames, limits: Limits) -> pl.DataFrame:
-    """The starts of each replica by time; worker processes that start together are one."""
-    boots = frames.changes.filter((pl.col("op") == "restart") & pl.col("replica").is_not_null())
-    ordered = boots.sort("replica", "ts", "source", "line")
+    """The starts of each replica after its first sign of life; worker processes that start together are one."""
+    ordered = frames.changes.filter(pl.col("replica").is_not_null()).sort("replica", "ts", "source", "line")
+    served = frames.counts.group_by("replica").agg(served=pl.col("first").min())
+    boots = (
+        ordered.with_columns(sign=pl.col("ts").first().over("replica"))
+        .filter(pl.col("op") == "restart")
+        .join(served, on="replica", how="left", maintain_order="left")
+        .filter(pl.col("ts") > pl.min_horizontal("sign", "served"))
+    )
     pause = (pl.col("ts") - pl.col("ts").shift(1).over("replica")).dt.total_microseconds() / 1e6
-    return ordered.filter((pause > limits.restart_burst_s).fill_null(True))
+    return boots.filter((pause > limits.restart_burst_s).fill_null(True))
 
 
-def _most(times: Sequence[datetime], within: float) -> int:
-    """Return the largest number of starts in any stretch of `within` seconds."""
+def _loop(times: Sequence[datetime], limits: Limits) -> tuple[list[bool], int]:
+    """Return which starts lie in a stretch of limits.restart_s with too many, and the most of any stretch."""
+    inside = [False] * len(times)
     first = most = 0
     for last, time in enumerate(times):
-        while (time - times[first]).total_seconds() > within:
+        while (time - times[first]).total_seconds() > limits.restart_s:
             first += 1
-        most = max(most, last - first + 1)
-    return most
+        many = last - first + 1
+        most = max(most, many)
+        if many >= limits.restarts:
+            inside[first : last + 1] = [True] * many
+    return inside, most
 
 
 def _finding(rows: pl.DataFrame, most: int, frames: Frames, limits: Limits) -> Finding:
