@@ -16,7 +16,7 @@ from cachelog.contract.finding import Evidence, Finding, ModelRow, Report, Sever
 from cachelog.contract.limits import DEFAULT, Limits
 from cachelog.contract.rule import Frames
 from cachelog.ingest import json_scan, lines
-from cachelog.ingest.discover import STDIN, Source
+from cachelog.ingest.discover import Source, any_pipe
 from cachelog.ingest.stage import Staged, stage
 from cachelog.metrics import residency, windows
 from cachelog.rooms import detectors, dialects, envelopes
@@ -51,7 +51,7 @@ def analyze(paths: Sequence[str], options: Options = Options(), progress: Progre
 
     Ctrl-C while reading gives the report of what was read, marked partial. Raises UsageError.
     """
-    spool = lines.spool_file() if STDIN in paths else None
+    spool = lines.open_spool(paths)
     try:
         staged = _stage(paths, options, spool, progress)
         events = _wanted(staged.events, options)
@@ -64,15 +64,14 @@ def analyze(paths: Sequence[str], options: Options = Options(), progress: Progre
         cited = _cited(_asked(ranked, options), staged.sources, spool)
         return _report(staged, models, cited, errors, frames)
     finally:
-        if spool:
-            lines.drop_spool(spool)
+        lines.drop_spool(spool)
 
 
 def inspect(paths: Sequence[str], options: Options = Options(), progress: Progress | None = None) -> Report:
     """Read the logs and return how each input was read, without judging what happened."""
     from cachelog.ingest.fieldmap import fields
 
-    spool = lines.spool_file() if STDIN in paths else None
+    spool = lines.open_spool(paths)
     try:
         staged = _stage(paths, options, spool, progress)
         frames = _frames(_wanted(staged.events, options), options)
@@ -80,13 +79,13 @@ def inspect(paths: Sequence[str], options: Options = Options(), progress: Progre
         taken = {source.path: fields(source, spool) for source in staged.sources if not source.note}
         return replace(_report(staged, models, (), (), frames), fields=taken)
     finally:
-        if spool:
-            lines.drop_spool(spool)
+        lines.drop_spool(spool)
 
 
 def context(report: Report, evidence: Evidence, around: int) -> list[tuple[int, str, bool]]:
     """Return (line number, raw text, is it the cited line) for `around` lines on both sides of a cited line."""
-    found = lines.cite(Source(evidence.path), [evidence.line], around)
+    path = evidence.path
+    found = lines.cite(Source(path, pipe=any_pipe([path])), [evidence.line], around)
     return [(number, text, number == evidence.line) for number, text in sorted(found.items())]
 
 

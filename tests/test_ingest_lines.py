@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import os
 import random
+import threading
+import time
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import zstandard
@@ -14,7 +19,7 @@ from hypothesis import strategies as st
 from cachelog.contract.errors import UsageError
 from cachelog.contract.limits import DEFAULT
 from cachelog.ingest.discover import Source, discover, stem
-from cachelog.ingest.lines import OVERLONG, ReadLog, cite, units
+from cachelog.ingest.lines import OVERLONG, ReadLog, cite, drop_spool, open_spool, units
 from tests.reading import read, read_lines
 
 HIT = '{"ts":"2026-11-20T12:00:00Z","event":"cache_lookup","result":"hit","model":"m","version":"1","pod":"p"}'
@@ -178,8 +183,108 @@ def test_a_truncated_last_line_is_counted_bad(tmp_path):
 @settings(max_examples=40, deadline=None)
 def test_every_line_read_is_accounted_for(tmp_path_factory, lines):
     path = tmp_path_factory.mktemp("books") / "a.log"
-    path.write_bytes(b"\n".join(lines))
+    body = b"\n".join([b"no compressed file begins like this", *lines])
+    path.write_bytes(body)
     (books,) = read(path).inputs
     assert books.lines == books.events + books.quiet + books.joined + books.unclaimed + books.bad
-    body = b"\n".join(lines)
-    assert books.lines == body.count(b"\n") + (not body.endswith(b"\n") and body != b"")
+    assert books.lines == body.count(b"\n") + (not body.endswith(b"\n"))
+
+
+def test_a_pipe_is_kept_so_that_its_lines_can_be_cited(tmp_path):
+    """Process substitution, <(kubectl logs ...), is such a pipe: it cannot be opened twice."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_text("one\ntwo\nthree\n"))
+    writer.start()
+    (source,) = discover([str(pipe)])
+    spool = open_spool([str(pipe)])
+    try:
+        assert [u.rows for u in units([source], ReadLog(), spool=spool)] == [3]
+        assert cite(source, [2], 0, spool) == {2: "two"}
+        assert cite(source, [2]) == {}
+    finally:
+        writer.join()
+        drop_spool(spool)
+    assert not Path(spool).exists()
+
+
+def test_standard_input_is_read_under_its_name(tmp_path, monkeypatch):
+    (tmp_path / "in").write_bytes(HIT.encode() + b"\n")
+    with (tmp_path / "in").open("rb") as handle:
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=handle))
+        staged = read("-")
+    assert [(i.path, i.events) for i in staged.inputs] == [("-", 1)]
+    assert open_spool([str(tmp_path)]) is None
+
+
+def test_a_pipe_inside_a_folder_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "a.log").write_text(HIT + "\n")
+    assert [(i.lines, i.note) for i in read(tmp_path).inputs] == [(1, None), (0, "not read: not a regular file")]
+
+
+def test_a_file_that_vanishes_or_is_forbidden_is_said(tmp_path):
+    (tmp_path / "gone.log").write_text(HIT + "\n")
+    (tmp_path / "b.log").write_text(HIT + "\n")
+    (tmp_path / "dangling.log").symlink_to(tmp_path / "nowhere")
+    sources = discover([str(tmp_path)])
+    (tmp_path / "gone.log").unlink()
+    log = ReadLog()
+    assert sum(u.rows for u in units(sources, log)) == 1
+    assert log.notes == {2: "ended early: No such file or directory"}
+    assert [s.note for s in sources] == [None, "not read: No such file or directory", None]
+
+
+def test_a_folder_that_cannot_be_listed_is_said(tmp_path, monkeypatch):
+    def forbidden(top, onerror):
+        onerror(PermissionError(13, "Permission denied", str(top)))
+        return iter(())
+
+    monkeypatch.setattr("os.walk", forbidden)
+    (source,) = discover([str(tmp_path)])
+    assert (source.path, source.note) == (str(tmp_path), "not read: Permission denied")
+
+
+def test_globs_name_files_and_folders(tmp_path):
+    for name in ("a.log", "b.txt", "c/d.log"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x\n")
+    found = discover([str(tmp_path / "*.log"), str(tmp_path / "c*")])
+    assert [s.path for s in found] == [str(tmp_path / "a.log"), str(tmp_path / "c" / "d.log")]
+
+
+def test_an_empty_file_is_an_input_without_lines(tmp_path):
+    (tmp_path / "a.log").write_bytes(b"")
+    assert [(i.lines, i.note) for i in read(tmp_path).inputs] == [(0, None)]
+
+
+@pytest.mark.parametrize("body", [b"\x1f\x8bgarbage", b"\x28\xb5\x2f\xfdgarbage"])
+def test_what_only_begins_like_a_compressed_file_is_said(tmp_path, body):
+    (tmp_path / "a.gz").write_bytes(body)
+    (books,) = read(tmp_path).inputs
+    assert books.note.startswith("ended early: ")
+
+
+def test_a_bomb_of_brackets_costs_one_line(tmp_path):
+    deep = b'{"a":' + b"[" * 2_000_000
+    (books,) = read_lines(tmp_path, deep, b'{"a":' * 500_000, HIT, b"[" * 2_000_000).inputs
+    assert (books.events, books.bad, books.unclaimed) == (1, 2, 1)
+
+
+def test_random_bytes_are_counted_and_never_fatal(tmp_path):
+    body = random.Random(5).randbytes(300_000)
+    (tmp_path / "a.log").write_bytes(body + b"\n" + HIT.encode() + b"\n")
+    (books,) = read(tmp_path).inputs
+    assert books.events == 1
+    assert books.lines == books.events + books.quiet + books.joined + books.unclaimed + books.bad
+    assert books.bad > 1000
+
+
+def test_thousands_of_tiny_files_are_read_in_a_moment(tmp_path):
+    for i in range(2000):
+        (tmp_path / f"pod-{i}.log").write_text(HIT.replace('"p"', f'"p{i % 7}"') + "\n")
+    started = time.perf_counter()
+    staged = read(tmp_path)
+    assert time.perf_counter() - started < 5
+    assert staged.events.height == 2000
+    assert staged.events["source"].n_unique() == 2000

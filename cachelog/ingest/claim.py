@@ -7,7 +7,7 @@ file, so mixed files need no special care.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 
 import numpy as np
@@ -17,7 +17,7 @@ import polars as pl
 from cachelog.contract.dialect import PARSED
 from cachelog.dialects import json_app
 from cachelog.ingest import json_scan, texts
-from cachelog.ingest.conform import CONFORMED, conform
+from cachelog.ingest.conform import CONFORMED, Meanings, conform
 from cachelog.ingest.ledger import BAD, EVENTS, QUIET, Rows, UnitBooks
 from cachelog.ingest.lines import Unit
 from cachelog.ingest.place import Inputs, place
@@ -32,6 +32,7 @@ class Reader:
     dialects: Mapping[str, ModuleType]
     envelopes: Mapping[str, ModuleType]
     inputs: Inputs
+    meanings: Meanings = field(default_factory=Meanings)
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ def read_unit(unit: Unit, reader: Reader) -> tuple[pl.DataFrame, UnitBooks]:
     newest = pl.Series(reader.inputs.newest, dtype=pl.Datetime("us")).gather(source)
     _read(unit.data, reading)
     said = [part for part in reading.parts if part.rows.height]
-    found = [conform(part, newest.gather(part.rows["row"]), reader.inputs.zone) for part in said]
+    zone, meanings = reader.inputs.zone, reader.meanings
+    found = [conform(part, newest.gather(part.rows["row"]), zone, meanings) for part in said]
     events = pl.concat([pl.DataFrame(schema=CONFORMED), *found])
     reading.books.state[events["row"].to_numpy()] = EVENTS
     full, assumed = place(events, innermost(reading.around), source, line, reader.inputs)
@@ -62,7 +64,7 @@ def _read(data: bytes, reading: _Reading) -> None:
     """Scan JSON lines as bytes, unless an envelope may be around them that is JSON itself; the others are texts."""
     objects = data.startswith(b"{") or b"\n{" in data
     marks = [module.MARK for module in reading.reader.envelopes.values() if hasattr(module, "MARK")]
-    if not objects or any(mark in data for mark in marks):
+    if not objects or any(json_scan.holds(data, mark) for mark in marks):
         return _read_texts(_texts(data, reading.books, None), reading, DEPTH)
     scanned = json_scan.scan(data)
     _note_json(scanned, reading, DEPTH)

@@ -6,6 +6,7 @@ read once per distinct text, not once per line. What says nothing about caches, 
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import polars as pl
@@ -103,6 +104,9 @@ PHRASES = (
     ),
 )
 
+_MANY = 5_000  # different things said in a unit: a log of other words every time is read without memory
+_MOST = 50_000  # things remembered, then all are forgotten: some hundred bytes each
+
 _ROW_WORDS: pl.Schema = pl.Schema({name: PARSED[name] for name in WORDS})
 _OF_LINES: pl.Schema = pl.Schema(
     {"row": pl.UInt32(), "said": pl.UInt32(), "ts": TS, "naive": pl.Boolean(), "yearless": pl.Boolean()}
@@ -116,12 +120,41 @@ CONFORMED: pl.Schema = pl.Schema(
 )
 
 
-def conform(said: Said, newest: pl.Series, zone: Zone) -> pl.DataFrame:
+class Meanings:
+    """What words mean, kept from unit to unit: a log says the same few things all day."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], int] = {}
+        self._table: pl.DataFrame | None = None
+        self._lock = threading.Lock()
+
+    def of(self, words: pl.DataFrame) -> pl.DataFrame:
+        """Return, per row of WORDS, whether it is an event (_keep) and its columns of EVENT."""
+        complete = _complete(words, _ROW_WORDS).select(list(_ROW_WORDS))
+        if complete.height > _MANY:
+            return _meaning(_with_prose(_with_words(complete)))
+        said = complete.rows()
+        with self._lock:
+            if len(self._known) > _MOST:
+                self._known, self._table = {}, None
+            new = pl.Series([key not in self._known for key in said], dtype=pl.Boolean)
+            if self._table is None or new.any():
+                self._learn(complete.filter(new).unique(maintain_order=True))
+            assert self._table is not None
+            return self._table[[self._known[key] for key in said]]
+
+    def _learn(self, words: pl.DataFrame) -> None:
+        learnt = _meaning(_with_prose(_with_words(words)))
+        self._known.update(zip(words.rows(), range(len(self._known), len(self._known) + words.height), strict=True))
+        self._table = learnt if self._table is None else pl.concat([self._table, learnt])
+
+
+def conform(said: Said, newest: pl.Series, zone: Zone, meanings: Meanings) -> pl.DataFrame:
     """Turn what lines say (`ts`, `naive` where the scanner read the time) into CONFORMED rows, events only.
 
     `newest` (Datetime us) is, per row, when its file was last written.
     """
-    words = _meaning(_with_prose(_with_words(_complete(said.words, _ROW_WORDS))))
+    words = meanings.of(said.words)
     keep = said.of(words["_keep"])
     if not keep.all():
         said, newest = said.where(keep), newest.filter(keep)

@@ -30,6 +30,7 @@ class Source:
     mtime: float | None = None  # seconds since the epoch; the year of lines that have none
     note: str | None = None
     fallback: str = ""  # replica name when neither line nor envelope gives one
+    pipe: bool = False  # can be read once only: standard input, a FIFO, a device
 
 
 def discover(paths: Sequence[str]) -> list[Source]:
@@ -52,7 +53,7 @@ _Found = tuple[Source, tuple[int, int] | None]
 
 def _expand(path: str) -> Iterator[_Found]:
     if path == STDIN:
-        yield Source(STDIN), None
+        yield Source(STDIN, pipe=True), None
     elif os.path.isdir(path):
         yield from _walk(path)
     elif os.path.lexists(path):
@@ -85,9 +86,18 @@ def _file(path: str, *, named: bool) -> _Found:
         return Source(path, note=f"not read: {error.strerror}"), None
     if stat.S_ISREG(info.st_mode):
         return Source(path, info.st_size, info.st_mtime), (info.st_dev, info.st_ino)
-    if named and (stat.S_ISFIFO(info.st_mode) or stat.S_ISCHR(info.st_mode)):
-        return Source(path), None
+    if named and _is_pipe(info.st_mode):
+        return Source(path, pipe=True), None
     return Source(path, note="not read: not a regular file"), None
+
+
+def _is_pipe(mode: int) -> bool:
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+
+
+def any_pipe(paths: Sequence[str]) -> bool:
+    """Return whether one of the paths the user named can be read once only."""
+    return any(path == STDIN or (os.path.exists(path) and _is_pipe(os.stat(path).st_mode)) for path in paths)
 
 
 def stem(path: str) -> str:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 
 from cachelog.contract import jsonlines
-from cachelog.ingest.discover import STDIN, Source
-from cachelog.ingest.lines import ReadLog, units
+from cachelog.ingest.discover import Source
+from cachelog.ingest.lines import ReadLog, again, units
 
 _LOOKED_AT = 400  # lines of the head of an input
 _PAIR = re.compile(r'(?:^|[\s,;(\[{])([A-Za-z_@][\w.\-@]*)=(?="|[^\s=])')
@@ -25,7 +25,8 @@ def fields(source: Source, spool: str | None = None) -> Mapping[str, str]:
 
 
 def _head(source: Source, spool: str | None) -> Iterator[str]:
-    opened = Source(spool) if source.path == STDIN and spool else source
+    if (opened := again(source, spool)) is None:
+        return
     for unit in islice(units([opened], ReadLog()), 1):
         for line in unit.data.split(b"\n", _LOOKED_AT)[:_LOOKED_AT]:
             yield line.decode("utf-8", "replace")

@@ -75,6 +75,11 @@ def scan(block: bytes) -> Scanned:
     return _scan_native(block) if engine() == "native" else _scan_polars(block)
 
 
+def holds(block: bytes, text: bytes) -> bool:
+    """Return whether a block holds a text of two bytes or more; the scanner's search does not hold up other threads."""
+    return bool(NATIVE.holds(block, text)) if NATIVE else text in block
+
+
 def _scan_polars(block: bytes) -> Scanned:
     ends = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n"))
     starts = np.concatenate([[0], ends[:-1] + 1]) if len(ends) else ends

@@ -12,7 +12,6 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -20,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cachelog.contract.limits import DEFAULT, Limits
-from cachelog.ingest.discover import STDIN, Source
+from cachelog.ingest.discover import STDIN, Source, any_pipe
 
 #: Stands for a line that is too long to keep: no valid UTF-8, so every reader counts it as bad.
 OVERLONG = b"\xff"
@@ -91,8 +90,8 @@ def units(
 ) -> Iterator[Unit]:
     """Yield units over all inputs in order; small inputs share one.
 
-    `piece(line)` tells of a line that may be a piece of a longer one: a unit never ends inside a line. Standard input
-    is copied to the file `spool` while it is read. `advance` gets the number of compressed bytes read.
+    `piece(line)` tells of a line that may be a piece of a longer one: a unit never ends inside a line. Pipes are
+    copied into the folder `spool` while they are read. `advance` gets the number of compressed bytes read.
     """
     parts: list[bytes] = []
     segments: list[Segment] = []
@@ -105,7 +104,7 @@ def units(
             if size and size + len(block) > limits.block_bytes:
                 yield Unit(b"".join(parts), tuple(segments), rows)
                 parts, segments, rows, size = [], [], 0, 0
-            count = block.count(b"\n")
+            count = int(np.count_nonzero(np.frombuffer(block, np.uint8) == ord("\n")))
             segments.append(Segment(rows, index, line))
             parts.append(block)
             rows, size, line = rows + count, size + len(block), line + count
@@ -168,9 +167,12 @@ class _Cutter:
             yield whole[:end]
 
     def _cut(self) -> Iterator[bytes]:
-        whole = b"".join(self.held)
-        end = self._closed(whole, len(whole) - self.tail)
-        self.held, self.size = [whole[end:]], len(whole) - end
+        last = self.held.pop() if self.tail < len(self.held[-1]) else b"".join(self.held)
+        ended = len(last) - self.tail
+        whole = b"".join([*self.held, last[:ended]]) if len(last) < self.size else last[:ended]
+        end = self._closed(whole, len(whole))
+        self.held = [whole[end:] + last[ended:]]
+        self.size = len(self.held[0])
         if end:
             yield whole[:end]
 
@@ -206,7 +208,7 @@ class _Cutter:
 
 def _chunks(source: Source, spool: str | None, advance: Callable[[int], None], size: int) -> Iterator[bytes]:
     """Yield the decompressed bytes of an input, at most `size` at a time."""
-    with _Counted(_raw(source), spool if source.path == STDIN else None, advance) as raw:
+    with _Counted(_raw(source), _copy(source, spool), advance) as raw:
         head = raw.peek()
         if head.startswith(_GZIP):
             yield from _gunzip(raw, size)
@@ -245,11 +247,11 @@ def _raw(source: Source) -> BinaryIO:
 
 
 class _Counted:
-    """A readable that counts what is read, looks ahead without seeking, and copies standard input to the spool."""
+    """A readable that counts what is read, looks ahead without seeking, and copies a pipe to the spool."""
 
-    def __init__(self, raw: BinaryIO, spool: str | None, advance: Callable[[int], None]) -> None:
+    def __init__(self, raw: BinaryIO, copy: str | None, advance: Callable[[int], None]) -> None:
         self.raw = raw
-        self.copy = open(spool, "ab") if spool else None  # noqa: SIM115 - closed with this reader
+        self.copy = open(copy, "wb") if copy else None  # noqa: SIM115 - closed with this reader
         self.advance = advance
         self.head = b""
         self.closed = False
@@ -296,16 +298,31 @@ class _Counted:
         return data
 
 
-def spool_file() -> str:
-    """Create a private temporary file for standard input and return its path; remove it with `drop_spool`."""
-    folder = tempfile.mkdtemp(prefix="cachelog-")
-    return os.path.join(folder, "stdin")
+def open_spool(paths: Sequence[str]) -> str | None:
+    """Create a private temporary folder for copies of pipes; None where no path is one. `drop_spool` removes it."""
+    return tempfile.mkdtemp(prefix="cachelog-") if any_pipe(paths) else None
 
 
-def drop_spool(path: str) -> None:
-    """Remove what spool_file made."""
-    with suppress(OSError):
-        shutil.rmtree(os.path.dirname(path))
+def drop_spool(spool: str | None) -> None:
+    """Remove what open_spool made."""
+    if spool:
+        shutil.rmtree(spool, ignore_errors=True)
+
+
+def _copy(source: Source, spool: str | None) -> str | None:
+    return (
+        os.path.join(spool, f"{zlib.crc32(source.path.encode('utf-8', 'surrogateescape')):08x}")
+        if source.pipe and spool
+        else None
+    )
+
+
+def again(source: Source, spool: str | None) -> Source | None:
+    """Return what to open in order to read an input once more; None for a pipe that was not kept."""
+    if not source.pipe:
+        return source
+    copy = _copy(source, spool)
+    return Source(copy) if copy and os.path.exists(copy) else None
 
 
 def cite(source: Source, wanted: Sequence[int], context: int = 0, spool: str | None = None) -> dict[int, str]:
@@ -313,14 +330,12 @@ def cite(source: Source, wanted: Sequence[int], context: int = 0, spool: str | N
 
     Reads the input once more up to the last wanted line. Undecodable bytes are shown as escapes.
     """
-    if source.path == STDIN:
-        if spool is None:
-            return {}
-        source = Source(spool)
+    if (kept := again(source, spool)) is None:
+        return {}
     numbers = sorted({n for w in wanted for n in range(max(1, w - context), w + context + 1)})
     found: dict[int, str] = {}
     first = 1
-    for unit in units([source], ReadLog()):
+    for unit in units([kept], ReadLog()):
         stop = first + unit.rows
         found |= _pick(unit.data, [n for n in numbers if first <= n < stop], first)
         if not numbers or numbers[-1] < stop:

@@ -79,6 +79,8 @@ def _assumed(placed: pl.DataFrame, zone: Zone) -> tuple[tuple[int, str, int], ..
         "no time in the lines, taken from the event before": pl.col("ts").is_null(),
     }
     found: list[tuple[int, str, int]] = []
+    if not (placed["ts"].null_count() or placed["naive"].any() or placed["yearless"].any()):
+        return ()
     for what, when in facts.items():
         counts = placed.filter(when).group_by("source").len().sort("source")
         found += [(source, what, many) for source, many in counts.iter_rows()]

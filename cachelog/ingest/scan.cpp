@@ -4,6 +4,7 @@
 //   Scanner.scan(block) -> Scan        a block of whole lines, each ended by a newline; the GIL is released
 //   Scan.rows, Scan.said               Tables (__arrow_c_stream__, each to be taken once)
 //   Scan.bad, .blank, .other           bytes: uint32 rows that are no JSON, empty, and no JSON lines at all
+//   holds(block, text) -> bool         whether a text of two bytes or more is in a block; the GIL is released
 //
 // `rows` has a row for each valid object: `row`, `said`, and by kind of field
 //   time     `ts` (us, UTC), `naive` (true where the text has no zone, else null), and the text where its shape is not plain
@@ -23,7 +24,7 @@
 //   doubles (shortest text, no exponent) unless they are integers.
 //
 // The fields of a line point into the block until the line is known to be valid. Reading is fast because keys are
-// guessed by their place in the object: one comparison finds the key that the line before had there.
+// guessed: one comparison finds the key that followed the key before it the last time, or the time before that.
 
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030B0000
@@ -93,8 +94,8 @@ using std::vector;
 
 constexpr size_t kPad = 64;             // bytes that may be read, not used, behind a line
 constexpr uint32_t kNone = UINT32_MAX;  // no code
-constexpr size_t kSlots = 48;           // places of an object at which a key is guessed
-constexpr size_t kGuess = 32;           // longest key that is guessed
+constexpr size_t kGuess = 32;           // longest key that is guessed, with its closing quote
+constexpr size_t kGuesses = 256;        // keys of one object that are remembered
 constexpr size_t kMaxLabels = 1 << 14;  // different labels of a block that are worth a dictionary
 constexpr int64_t kDay = 86'400'000'000;
 constexpr int64_t kNoTime = INT64_MIN;
@@ -186,6 +187,26 @@ int hex4(const char* p) {
     value = value * 16 + d;
   }
   return value;
+}
+
+// Is the text, of two bytes or more, in the data? Looks where its first and last byte are in their places.
+bool holds(string_view data, string_view text) {
+  const char* p = data.data();
+  const size_t back = text.size() - 1;
+  const char* end = p + (data.size() > back ? data.size() - back : 0);  // where it can begin
+  auto here = [&](const char* at) { return !std::memcmp(at, text.data(), text.size()); };
+#ifdef SCAN_SSE2
+  const __m128i head = _mm_set1_epi8(text.front()), tail = _mm_set1_epi8(text.back());
+  for (; end - p >= 16; p += 16) {
+    __m128i first = _mm_cmpeq_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)), head);
+    __m128i last = _mm_cmpeq_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + back)), tail);
+    for (auto mask = static_cast<uint32_t>(_mm_movemask_epi8(_mm_and_si128(first, last))); mask; mask &= mask - 1)
+      if (here(p + first_bit(mask))) return true;
+  }
+#endif
+  for (; p < end; p++)
+    if (*p == text.front() && here(p)) return true;
+  return false;
 }
 
 bool continues(const unsigned char* p, int n) {
@@ -309,9 +330,31 @@ bool underflows(string_view number) {
   return exponent + magnitude < 0;
 }
 
+// Reads a number of at most 15 digits and no exponent, which divided by a power of ten is rounded once, so exactly.
+bool short_double(string_view number, double& value) {
+  static const double powers[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+  if (number.size() > 16) return false;
+  int64_t figures = 0;
+  size_t dot = number.size();
+  for (size_t i = number[0] == '-'; i < number.size(); i++) {
+    if (digit(number[i])) {
+      figures = figures * 10 + (number[i] - '0');
+    } else if (number[i] == '.') {
+      dot = i + 1;
+    } else {
+      return false;
+    }
+  }
+  if (figures >= 1'000'000'000'000'000) return false;
+  value = static_cast<double>(figures) / powers[number.size() - dot];
+  if (number[0] == '-') value = -value;
+  return true;
+}
+
 // Returns the double that a JSON number means; NaN where it is too large for one.
 double to_double(string_view number) {
   double value = 0;
+  if (short_double(number, value)) return value;
   auto read = std::from_chars(number.data(), number.data() + number.size(), value);
   if (read.ec == std::errc()) return value;
   return underflows(number) ? (number[0] == '-' ? -0.0 : 0.0) : std::nan("");
@@ -618,44 +661,93 @@ struct Key {
   uint64_t seen = 0;  // number of the line that has it: only its first occurrence counts
 };
 
-// The keys asked for in one object, and the keys that the object of the line before had, by place.
-struct Node {
-  struct Guess {
-    char text[kGuess];
-    uint32_t size = kNone;
-    uint32_t high = 0;  // not zero: it has bytes above 0x7F
-    Key* key = nullptr;
-  };
-  Guess guesses[kSlots];
+// A table of things by name; the things stay where they are.
+template <class T>
+class Names {
+ public:
+  size_t size() const { return things_.size(); }
 
-  Key* find(string_view name) const {
+  T* find(string_view name) const {
     if (table_.empty()) return nullptr;
-    for (size_t i = hash(name, 0) & (table_.size() - 1);; i = (i + 1) & (table_.size() - 1)) {
+    size_t mask = table_.size() - 1;
+    for (size_t i = hash(name, 0) & mask;; i = (i + 1) & mask)
       if (!table_[i] || table_[i]->name == name) return table_[i];
-    }
   }
 
-  Key& key(string_view name) {
-    if (Key* found = find(name)) return *found;
-    keys_.push_back(std::make_unique<Key>());
-    keys_.back()->name = name;
-    index();
-    return *keys_.back();
+  T& add(string_view name) {  // one that is not there
+    things_.push_back(std::make_unique<T>());
+    things_.back()->name = name;
+    size_t size = 4;
+    while (size < things_.size() * 4) size *= 2;
+    table_.assign(size, nullptr);
+    for (auto& thing : things_) {
+      size_t i = hash(thing->name, 0) & (size - 1);
+      while (table_[i]) i = (i + 1) & (size - 1);
+      table_[i] = thing.get();
+    }
+    return *things_.back();
   }
 
  private:
-  vector<std::unique_ptr<Key>> keys_;
-  vector<Key*> table_;
+  vector<std::unique_ptr<T>> things_;
+  vector<T*> table_;
+};
 
-  void index() {
-    size_t size = 4;
-    while (size < keys_.size() * 4) size *= 2;
-    table_.assign(size, nullptr);
-    for (auto& key : keys_) {
-      size_t i = hash(key->name, 0) & (size - 1);
-      while (table_[i]) i = (i + 1) & (size - 1);
-      table_[i] = key.get();
-    }
+// A key as lines write it, asked for or not, and which keys followed it last.
+struct Guess {
+  string name;
+  char text[kGuess] = {};  // with the closing quote
+  size_t size = 0;
+  uint32_t high = 0;  // not zero: it has bytes above 0x7F
+  Key* key = nullptr;
+  Guess* next[2] = {};
+
+  bool fits(const char* p) const {
+#ifdef SCAN_SSE2
+    if (differs(p, text) & low(size)) return false;
+    return size <= 16 || !(differs(p + 16, text + 16) & low(size - 16));
+#else
+    return !std::memcmp(p, text, size);
+#endif
+  }
+
+  void follow(Guess* other) {
+    next[1] = next[0];
+    next[0] = other;
+  }
+
+ private:
+#ifdef SCAN_SSE2
+  static uint32_t low(size_t n) { return n >= 16 ? 0xFFFF : (1u << n) - 1; }
+  static uint32_t differs(const char* a, const char* b) {
+    __m128i same = _mm_cmpeq_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(a)), _mm_loadu_si128(reinterpret_cast<const __m128i*>(b)));
+    return ~static_cast<uint32_t>(_mm_movemask_epi8(same));
+  }
+#endif
+};
+
+// The keys asked for in one object, and those that such objects had.
+struct Node {
+  Names<Key> keys;
+  Names<Guess> guesses;
+  Guess start;  // its followers are the first keys
+
+  Key& key(string_view name) {
+    Key* found = keys.find(name);
+    return found ? *found : keys.add(name);
+  }
+
+  // Remembers a key without escapes; null where it is too long, or there are too many.
+  Guess* learn(string_view name) {
+    if (Guess* known = guesses.find(name)) return known;
+    if (name.size() >= kGuess || guesses.size() >= kGuesses) return nullptr;
+    Guess& made = guesses.add(name);
+    std::memcpy(made.text, name.data(), name.size());
+    made.text[name.size()] = '"';
+    made.size = name.size() + 1;
+    for (char c : name) made.high |= static_cast<unsigned char>(c) >> 7;
+    made.key = keys.find(name);
+    return &made;
   }
 };
 
@@ -830,10 +922,10 @@ class Reader {
     if (depth > depth_) return nullptr;
     p = blanks(p + 1);
     if (*p == '}') return p + 1;
-    for (size_t place = 0;; place++) {
+    for (Guess* before = &node.start;;) {
       if (*p != '"') return nullptr;
       Key* key;
-      p = key_end(node, place, p + 1, key);
+      p = key_end(node, before, p + 1, key);
       if (!p || !(p = colon(p + 1))) return nullptr;
       p = value(key, p, depth);
       if (!p) return nullptr;
@@ -849,30 +941,28 @@ class Reader {
     return *p == ':' ? blanks(p + 1) : nullptr;
   }
 
-  // Finds the key whose first byte is p: the one that was at this place last time, or by its name.
-  const char* key_end(Node& node, size_t place, const char* p, Key*& key) {
-    Node::Guess* guess = place < kSlots ? &node.guesses[place] : nullptr;
-    if (guess && guess->size <= kGuess && p[guess->size] == '"' && !std::memcmp(p, guess->text, guess->size)) {
-      key = guess->key;
-      high_ |= guess->high;
-      return p + guess->size;
-    }
+  // Finds the key whose first byte is p: one that followed the key before it lately, else by its name.
+  const char* key_end(Node& node, Guess*& before, const char* p, Key*& key) {
+    for (Guess* guess : before->next)
+      if (guess && guess->fits(p)) {
+        before = guess;
+        key = guess->key;
+        high_ |= guess->high;
+        return p + guess->size - 1;
+      }
     bool escaped = false;
     const char* end = string_end(p, escaped);
     if (!end) return nullptr;
     string_view name(p, static_cast<size_t>(end - p));
     if (escaped) {
       unescape(name, unescaped_);
-      key = node.find(unescaped_);
-      return end;
-    }
-    key = node.find(name);
-    if (guess && name.size() <= kGuess) {
-      std::memcpy(guess->text, name.data(), name.size());
-      guess->size = static_cast<uint32_t>(name.size());
-      guess->high = 0;
-      for (char c : name) guess->high |= static_cast<unsigned char>(c) >> 7;
-      guess->key = key;
+      key = node.keys.find(unescaped_);
+    } else if (Guess* guess = node.learn(name)) {
+      key = guess->key;
+      before->follow(guess);
+      before = guess;
+    } else {
+      key = node.keys.find(name);
     }
     return end;
   }
@@ -1562,6 +1652,22 @@ PyType_Slot scanner_slots[] = {{Py_tp_new, reinterpret_cast<void*>(PyType_Generi
                                {0, nullptr}};
 PyType_Spec scanner_spec = {"cachelog.ingest._scan.Scanner", sizeof(PyScanner), 0, Py_TPFLAGS_DEFAULT, scanner_slots};
 
+PyObject* scan_holds(PyObject*, PyObject* args) {
+  Py_buffer data, text;
+  if (!PyArg_ParseTuple(args, "y*y*:holds", &data, &text)) return nullptr;
+  bool found = false, asked = text.len > 1;
+  Py_BEGIN_ALLOW_THREADS
+  if (asked) found = holds({static_cast<const char*>(data.buf), static_cast<size_t>(data.len)}, {static_cast<const char*>(text.buf), static_cast<size_t>(text.len)});
+  Py_END_ALLOW_THREADS
+  PyBuffer_Release(&data);
+  PyBuffer_Release(&text);
+  if (asked) return PyBool_FromLong(found);
+  PyErr_SetString(PyExc_ValueError, "a text of one byte or none is not looked for");
+  return nullptr;
+}
+
+PyMethodDef functions[] = {{"holds", scan_holds, METH_VARARGS, "Return whether a text of two bytes or more is in a block."}, {nullptr, nullptr, 0, nullptr}};
+
 bool add_type(PyObject* module, const char* name, PyType_Spec* spec, PyObject*& kept) {
   kept = PyType_FromModuleAndSpec(module, spec, nullptr);
   return kept && PyModule_AddObjectRef(module, name, kept) == 0;
@@ -1572,7 +1678,7 @@ void free_module(void* module) {
   for (PyObject* type : {state->scanner, state->scan, state->table}) Py_DecRef(type);
 }
 
-PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_scan", "JSON lines to Arrow tables.", sizeof(State), nullptr, nullptr, nullptr, nullptr, free_module};
+PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_scan", "JSON lines to Arrow tables.", sizeof(State), functions, nullptr, nullptr, nullptr, free_module};
 
 }  // namespace
 

@@ -17,7 +17,7 @@ from cachelog.contract.limits import DEFAULT, Limits
 from cachelog.ingest.carry import carry_versions
 from cachelog.ingest.claim import Reader, read_unit
 from cachelog.ingest.clock import Zone, fixed_offset, from_mtime
-from cachelog.ingest.discover import STDIN, Source, discover
+from cachelog.ingest.discover import Source, discover
 from cachelog.ingest.ledger import Books, UnitBooks
 from cachelog.ingest.lines import Piece, ReadLog, Unit, units
 from cachelog.ingest.place import Inputs
@@ -76,8 +76,8 @@ def _reader(
 ) -> Reader:
     locators = [module.locus for module in envelopes.values() if hasattr(module, "locus")]
     locus = [next((name for locate in locators if (name := locate(s.path))), None) for s in sources]
-    now = os.stat(os.path.dirname(spool)).st_mtime if spool else None
-    newest = [from_mtime(now if s.path == STDIN else s.mtime) for s in sources]
+    now = os.stat(spool).st_mtime if spool else None
+    newest = [from_mtime(now if s.pipe else s.mtime) for s in sources]
     return Reader(dialects, envelopes, Inputs(Zone(tz), newest, [s.fallback for s in sources], locus))
 
 
