@@ -135,19 +135,19 @@ def _not_else(*models: str) -> tuple[Forbidden, ...]:
 
 def _stale_replica() -> Sample:
     pods = tuple(f"search-7d9c8b6f5-{tail}" for tail in ("2xkqm", "8rw4z", "hv6tn", "l5bjc", "qf9sd"))
-    traffic = (Traffic("search-ranker", ("v9", "v10"), 0.6, 50), Traffic("spell-check", ("v3",), 0.12, 30))
+    traffic = (Traffic("search-ranker", ("v9", "v10"), 1.15, 50), Traffic("spell-check", ("v3",), 0.12, 30))
     stale = (pods[1], pods[3])
-    steps = [_announce("search-ranker", 537.4, "v9", "v10", "deploy")]
-    steps += _switch(pods, "search-ranker", 541.3, 11.0, "v9", "v10")
+    steps = [_announce("search-ranker", 357.4, "v9", "v10", "deploy")]
+    steps += _switch(pods, "search-ranker", 361.3, 11.0, "v9", "v10")
     loads = (("search-ranker", "v9"), ("spell-check", "v3"))
-    steps += [*_restart(stale[0], 1262.6, loads), *_restart(stale[1], 1281.9, loads)]
-    again = 1262.6 + 6.217
+    steps += [*_restart(stale[0], 842.6, loads), *_restart(stale[1], 861.9, loads)]
+    again = 842.6 + 6.217
     found = (
         Expected("version-regression", "search-ranker", stale, "v10", "v9", again, 30.0),
         Expected("miss-rate-shift", "search-ranker", at=again, tolerance_s=180.0),
     )
     forbid = (*_not_else("spell-check"), Forbidden("rollback", "info"), Forbidden("version-flapping"))
-    fleet = _fleet(pods, traffic, "2026-09-14T05:20:00", seconds=2520.0, cache=CacheRules(48, 2000.0),
+    fleet = _fleet(pods, traffic, "2026-09-14T05:20:00", seconds=1680.0, cache=CacheRules(48, 2000.0),
                    steps=tuple(steps), expect=found, forbid=forbid)  # fmt: skip
     about = "Two of five replicas restart after a deploy with an old copy of the model; both versions share one cache."
     return Sample(about, "zap", fleet, 7)

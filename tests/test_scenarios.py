@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,19 @@ def test_what_happened_is_found_and_nothing_else(name, seed, dialect, tmp_path):
 @pytest.mark.parametrize(("name", "seed", "dialect"), cases(range(2, 12)))
 def test_what_happened_is_found_and_nothing_else_with_other_seeds(name, seed, dialect, tmp_path):
     check(name, seed, dialect, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["smaller-cache", "shorter-ttl", "new-keys", "stale-costly"])
+def test_a_shift_costs_the_misses_that_there_would_not_have_been(name, tmp_path):
+    scenario = SCENARIOS[name](3)
+    simulated, report = run(name, 3, "zap", tmp_path)
+    wanted = next(e for e in scenario.expect if e.rule == "miss-rate-shift")
+    assert wanted.model and wanted.at
+    calm = replace(scenario, steps=tuple(s for s in scenario.steps if s.at < wanted.at - 30.0))
+    real, other = (totals(truth, 0)[wanted.model,].misses for truth in (simulated.truth, simulate(calm, 3).truth))
+    found = next(f for f in report.findings if f.rule == "miss-rate-shift" and f.model == wanted.model)
+    assert found.impact.excess_misses == pytest.approx(real - other, rel=0.1)
+    assert found.impact.excess_misses_low and found.impact.excess_misses_low < real - other
 
 
 def main(name: str, seed: str, dialect: str, folder: str) -> None:

@@ -187,7 +187,7 @@ _ZAP_MESSAGES = {
 
 def _zap(stamp: int, message: str, level: str = "info", **fields: object) -> str:
     said = {name: value for name, value in fields.items() if value not in ("", None)}
-    head = {"level": level, "ts": stamp / 1e6, "caller": "store.go:61", "msg": message}
+    head = {"level": level, "ts": stamp / 1e6, "msg": message}
     return json.dumps(head | said, separators=(",", ":"))
 
 
