@@ -1,9 +1,9 @@
 """JSON lines by the million with Polars alone, with exactly the meaning of contract/jsonlines.py.
 
 Polars parses lines fast, but only the keys it is told of, and not quite to that meaning. So a block is searched for
-what it would get wrong, and such lines, few in any log, are read one by one in plain Python:
+every key that a field asks for, and for what Polars would get wrong. Lines of the latter kind, few in any log, are
+read one by one in plain Python:
 
-* keys that some field asks for and the sampled lines of the block do not have;
 * escapes in keys, halves of surrogate pairs (Polars makes NUL of them), brackets hidden in escapes, and any escape
   beside an object to be looked into (Polars hands it over as text without escaping again);
 * numbers that Polars writes differently where the text as written counts (1.10, 1e3, -0);
@@ -64,7 +64,7 @@ def read(data: bytes, rows: _Rows) -> pl.DataFrame:
 
 @dataclass(frozen=True)
 class _Block:
-    """Lines, each ended by a newline, their rows, and which keys that fields ask for were sampled."""
+    """Lines, each ended by a newline, their rows, and which keys that fields ask for are in them."""
 
     data: bytes
     text: str
@@ -105,7 +105,7 @@ class _Block:
     def odd(self) -> _Mask | None:
         """Return which lines are not to be given to Polars; None for none."""
         escapes = self.where(_ESCAPES) if self.escapes else None
-        return _either(_either(self.where(_unsampled(self.keys)), escapes), self._deep())
+        return _either(escapes, self._deep())
 
     def _deep(self) -> _Mask | None:
         """Find lines that are long enough and have enough brackets to be nested too deep."""
@@ -126,7 +126,18 @@ def _block(data: bytes, rows: _Rows) -> _Block:
         kept = [(line, row) for raw, row in zip(data.split(b"\n"), rows, strict=False) if (line := _decoded(raw))]
         text, rows = "".join(f"{line}\n" for line, _ in kept), np.array([row for _, row in kept], np.uint32)
         data = text.encode()
-    return _Block(data, text, rows, tuple(sorted(_sampled(text))))
+    return _Block(data, text, rows, _keys(text))
+
+
+def _keys(text: str) -> tuple[str, ...]:
+    """Return the keys of a block that fields ask for: nearly all are in a sample, and the block is searched for others.
+
+    Keys with escapes are none of them: their lines are read one by one.
+    """
+    sampled = _sampled(text)
+    others = "|".join(re.escape(key) for key in sorted(ASKED.keys() - sampled))
+    found = pl.Series([text]).str.extract_all(f'"(?:{others})"{_GAP}:').explode().drop_nulls().unique()
+    return tuple(sorted(sampled.union(found.str.extract('"(.*)"').to_list())))
 
 
 def _decoded(line: bytes) -> str | None:
@@ -144,10 +155,6 @@ def _sampled(text: str) -> frozenset[str]:
         end = text.find("\n", start)
         found |= (decode(text[start:end]) or {}).keys()
     return frozenset(found & ASKED.keys())
-
-
-def _unsampled(keys: Sequence[str]) -> str:
-    return '"(?:' + "|".join(re.escape(key) for key in sorted(ASKED.keys() - set(keys))) + f')"{_GAP}:'
 
 
 def _picked(block: _Block, mask: _Mask) -> _Lines:

@@ -1,0 +1,1 @@
+"""Measures cachelog beside its peers: `python -m bench` (needs the extra `bench`)."""

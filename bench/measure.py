@@ -1,0 +1,61 @@
+"""Runs commands in alternation and measures each as a whole process: wall, CPU and peak memory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+
+@dataclass(frozen=True)
+class Run:
+    """One process: seconds of wall and of CPU (user and system), peak resident megabytes, and what it printed."""
+
+    wall: float
+    cpu: float
+    peak: float
+    out: str
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command under a name, with variables of its environment."""
+
+    name: str
+    arguments: Sequence[str]
+    environment: Mapping[str, str]
+
+
+def run(command: Command) -> Run:
+    """Run a command to its end; raises RuntimeError when it fails."""
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        start = time.perf_counter()
+        process = subprocess.Popen(command.arguments, stdout=out, stderr=err, env={**os.environ, **command.environment})
+        _, status, used = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        err.seek(0)
+        if process.returncode:
+            raise RuntimeError(f"{command.name} ended with {process.returncode}: {err.read()[-2000:]}")
+        unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
+        return Run(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / unit, out.read())
+
+
+def alternate(commands: Sequence[Command], rounds: int) -> dict[str, list[Run]]:
+    """Run every command once a round, in turn, so that what else the machine does falls on all alike."""
+    runs: dict[str, list[Run]] = {command.name: [] for command in commands}
+    for _ in range(rounds):
+        for command in commands:
+            runs[command.name].append(run(command))
+    return runs
+
+
+def typical(runs: Sequence[Run]) -> Run:
+    """Return the medians of wall and CPU and the largest peak."""
+    return Run(median(r.wall for r in runs), median(r.cpu for r in runs), max(r.peak for r in runs), runs[-1].out)
