@@ -48,6 +48,16 @@ class Limits:
     shift_odds: float = 1.25  # odds ratio: smaller steps are real in big logs, and nobody's concern
     shift_rate: float = 0.005  # difference of the rates, likewise
     shift_transient_s: float = 900.0  # a change that is over within this is an episode of its own, lower class
+    shift_pending_s: float = 300.0  # a rise that began so shortly before the end may be over before anybody looks
+    shift_sure: float = 1e-6  # adjusted p from which on a step is beyond doubt
+    shift_noisy: float = 3.0  # dispersion phi beyond which a series is too wild to be sure of
+    shift_known: float = 0.25  # lookups before, as a share of those after: under it the old level may be a passing low
+    shift_same_s: float = 300.0  # onsets of models within this, beside their intervals, are one
+    shift_fleet: float = 0.3  # share of the other models that shift too: it is the fleet (METHODS §7)
+    ages_rows: int = 500_000  # lookups of a model whose keys are followed; more are sampled by key
+    ages_keyed: float = 0.8  # share of lookups that must have a key
+    ages_certain: float = 0.5  # share of the excess that old and cold entries must leave
+    slope_min_s: float = 6 * 3600  # over such a span the slope of a day would pass for a step (measured)
     season_min_s: float = 1.5 * 86_400  # a span under this cannot tell a day's rhythm from a step
     week_min_s: float = 14 * 86_400  # two of each weekday
 
@@ -71,6 +81,15 @@ class Limits:
     link_score: float = 0.3  # fit of scope times fit of time: below it a cause is too far off to be named
     link_least: float = 0.5  # belief from which on a finding is told as the effect of another
 
+    # -- severity by harm (METHODS §7) --------------------------------------------------------
+    critical_rate: float = 0.20  # difference of miss rates on the affected replicas ...
+    critical_share: float = 0.10  # ... which take at least so much of the model's lookups, and it goes on
+    high_rate: float = 0.05  # difference of miss rates, or ...
+    high_odds: float = 3.0  # ... odds ratio: tripled is bad at any level
+    high_misses: float = 1_000  # extra misses, lower end of the 95 % interval
+    medium_rate: float = 0.01
+    medium_misses: float = 100
+
     def for_span(self, seconds: float) -> Limits:
         """Return the limits for a log of this length: in a log of two minutes 30 s are no mere overlap of a rollout.
 
@@ -82,16 +101,8 @@ class Limits:
             skew_s=min(self.skew_s, seconds / 12),
             dwell_s=min(self.dwell_s, seconds / 6),
             hold_s=min(self.hold_s, seconds / 4),
+            shift_pending_s=min(self.shift_pending_s, seconds / 6),
         )
-
-    # -- severity by harm (METHODS §7) --------------------------------------------------------
-    critical_rate: float = 0.20  # difference of miss rates on the affected replicas ...
-    critical_share: float = 0.10  # ... which take at least so much of the model's lookups, and it goes on
-    high_rate: float = 0.05  # difference of miss rates, or ...
-    high_odds: float = 3.0  # ... odds ratio: tripled is bad at any level
-    high_misses: float = 1_000  # extra misses, lower end of the 95 % interval
-    medium_rate: float = 0.01
-    medium_misses: float = 100
 
 
 DEFAULT = Limits()

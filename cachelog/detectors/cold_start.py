@@ -1,0 +1,172 @@
+"""cold-start: the expected misses after a load, and how long they took to go.
+
+What it says
+    After a model was loaded on some replicas, or they restarted, or their caches were flushed, they missed more often:
+    how many extra misses that made and how long it took until the rate was back. One finding a model and rollout.
+
+Why it matters
+    It is the price of a rollout. Where it takes long, a rollout needs pauses between replicas, or a warm-up. And it
+    is the harmless explanation of a burst of misses, so that nobody has to look for another.
+
+How it decides
+    Loads, restarts and flushes of a model less than five minutes apart are one wave. Its replicas are laid over one
+    another by the time since their own load. The wave has settled when the rate over a minute is back at the level of
+    the half hour before, or at a new level that no longer falls. The extra misses until then must be more than chance
+    gives (3 standard deviations) and at least 10.
+
+When it stays quiet
+    A load that leaves the cache warm, as most loads at the start of a log do; caches of loaded models, where each load
+    is a miss. It is information; low when the rate did not come down within half an hour, or the next load or restart
+    came before it had.
+
+What to do
+    Nothing, usually. If it takes long: warm the cache before a replica takes traffic, keep the key's version out of it
+    where results do not depend on it, or roll out more slowly. Low: see why the replica loads again and again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+
+from cachelog.contract.finding import Confidence, Evidence, Finding, Impact, Number, Severity
+from cachelog.contract.limits import Limits
+from cachelog.contract.rule import Frames
+from cachelog.contract.wording import lasting, listed, percent, replicas
+from cachelog.metrics.excursions import is_cold
+from cachelog.metrics.harm import added_seconds
+from cachelog.metrics.proportions import wilson
+from cachelog.metrics.series import Series, series
+from cachelog.metrics.settling import ColdEvent, Rate, Wave, cold_events, waves
+
+_SHOWN = 3  # replicas whose lines are cited
+_ROLES = {"load": "loaded", "restart": "restarted", "flush": "flushed"}
+
+
+def detect(events: pl.LazyFrame, frames: Frames, limits: Limits) -> list[Finding]:
+    """Return one finding a series and wave of loads that left caches cold."""
+    cold = cold_events(frames)
+    return [
+        _finding(one, wave, frames, limits)
+        for one in series(frames, limits)
+        for wave in waves(one, cold.touching(one), limits)
+        if is_cold(wave, limits) and _events(wave)
+    ]
+
+
+def _events(wave: Wave) -> list[ColdEvent]:
+    """Return the events that have a line; first lookups have none of their own."""
+    return [event for event in wave.events if event.op != "first"]
+
+
+def _finding(one: Series, wave: Wave, frames: Frames, limits: Limits) -> Finding:
+    events = _events(wave)
+    start, end = events[0].time, _end(one, wave, frames)
+    names = tuple(sorted({event.replica for event in events}))
+    versions = {event.version for event in events if event.version}
+    lost = added_seconds(frames, one.model, one.cache, one.time(wave.first), end, wave.excess)
+    return Finding(
+        rule="cold-start",
+        severity=Severity.LOW if _is_stuck(one, wave, limits) else Severity.INFO,
+        confidence=Confidence.HIGH if wave.before else Confidence.MEDIUM,
+        title=_title(one, wave, names),
+        summary=_summary(one, wave, names, limits),
+        model=one.model,
+        cache=one.cache,
+        replicas=names,
+        version_to=next(iter(versions)) if len(versions) == 1 else None,
+        start=start,
+        end=end,
+        onset_low=start,
+        onset_high=events[-1].time,
+        ongoing=wave.settled_s is None and end >= frames.end - timedelta(seconds=2 * one.seconds),
+        impact=Impact(
+            lookups=round(wave.cold.lookups),
+            excess_misses=round(wave.excess, 1),
+            excess_misses_low=round(max(0.0, wave.excess - 1.96 * wave.deviation), 1),
+            added_seconds=None if lost is None else round(lost, 3),
+        ),
+        numbers=_numbers(wave, events, names),
+        evidence=_evidence(events),
+    )
+
+
+def _end(one: Series, wave: Wave, frames: Frames) -> datetime:
+    """Return when the last replica had settled, else the last that was seen of it."""
+    last = int(np.flatnonzero(wave.mask.any(0))[-1])
+    return min(one.time(last + 1), frames.end)
+
+
+def _is_stuck(one: Series, wave: Wave, limits: Limits) -> bool:
+    """Did it not settle although there was time, or because the next cold event came first?"""
+    if wave.settled_s is not None:
+        return False
+    return wave.seen_s >= limits.settle_max_s or not wave.mask[:, -1].any() or _repeats(wave, limits) > 1
+
+
+def _repeats(wave: Wave, limits: Limits) -> int:
+    """Return how often the replica that went cold most often did; a restart and the loads after it are one."""
+    last: dict[str, datetime] = {}
+    times: Counter[str] = Counter()
+    for event in _events(wave):
+        before = last.get(event.replica)
+        times[event.replica] += before is None or (event.time - before).total_seconds() > limits.restart_burst_s
+        last[event.replica] = event.time
+    return max(times.values())
+
+
+def _kind(wave: Wave) -> str:
+    """Return the word for what happened: restarts bring loads with them."""
+    ops = {event.op for event in _events(wave)}
+    return next(op for op in ("restart", "flush", "load") if op in ops)
+
+
+def _title(one: Series, wave: Wave, names: Sequence[str]) -> str:
+    after = f"after the {_kind(wave)} on {replicas(len(names))}"
+    if wave.settled_s is None:
+        return f"{one.model}: cold caches {after}, not settled while the log shows it"
+    return f"{one.model}: cold caches {after}, settled in {lasting(max(wave.settled_s, one.seconds))}"
+
+
+def _summary(one: Series, wave: Wave, names: Sequence[str], limits: Limits) -> str:
+    start = _events(wave)[0].time
+    said = f"From {start:%Y-%m-%d %H:%M:%S} UTC on {listed(names, 5)}: {wave.excess:,.0f} extra misses of"
+    said += f" {wave.cold.lookups:,.0f} lookups. The miss rate was {percent(wave.peak.value)} at first"
+    said += f", {percent(wave.before.value)} before" if wave.before else ""
+    if wave.later:
+        said += f", {percent(wave.later.value)} after it had settled"
+    if wave.settled_s is None and _repeats(wave, limits) > 1:
+        return f"{said}. A replica went cold {_repeats(wave, limits)} times, again before it had settled."
+    return f"{said}."
+
+
+def _numbers(wave: Wave, events: Sequence[ColdEvent], names: Sequence[str]) -> dict[str, Number]:
+    numbers: dict[str, Number] = {
+        "replicas": len(names),
+        "events": len(events),
+        "cold_start_misses": round(wave.excess, 1),
+        "settled_seconds": wave.settled_s,
+        "seen_seconds": wave.seen_s,
+    }
+    for name, rate in (("before", wave.before), ("first", wave.peak), ("later", wave.later)):
+        numbers |= _rate(name, rate)
+    return numbers
+
+
+def _rate(name: str, rate: Rate | None) -> dict[str, Number]:
+    value, low, high = wilson(rate.misses, rate.lookups) if rate else (None, None, None)
+    bounds = ((f"rate_{name}", value), (f"rate_{name}_low", low), (f"rate_{name}_high", high))
+    return {key: None if number is None else round(number, 6) for key, number in bounds}
+
+
+def _evidence(events: Sequence[ColdEvent]) -> tuple[Evidence, ...]:
+    """Cite the first line of each of the first replicas."""
+    first: dict[str, Evidence] = {}
+    for event in events:
+        if event.source is not None and event.line is not None:
+            first.setdefault(event.replica, Evidence(event.source, event.line, event.time, _ROLES[event.op]))
+    return tuple(first.values())[:_SHOWN]

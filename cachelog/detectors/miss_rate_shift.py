@@ -1,0 +1,416 @@
+"""miss-rate-shift: a model's miss rate changed and stayed changed.
+
+What it says
+    From a time on (an interval, not a point) a model misses its cache more often than before: by how much, on which
+    replicas, how many extra misses that made, and whether the rest of the fleet did the same. Falls are told too, as
+    information.
+
+Why it matters
+    Each miss is computed again: slower answers, more load, often on the machines that are busiest. A rate that went up
+    and stays up does not mend itself.
+
+How it decides
+    Lookups are counted by window (10 s and wider). Counts are scaled for their overdispersion, a null model holds the
+    level and, in logs of more than a day and a half, the rhythm of the day; steps are proposed by a score-CUSUM over
+    seeded intervals, kept when a quasi-binomial model with all steps finds each of them significant as a maximum over
+    all places (p <= 0.001), with an odds ratio of 1.25 at least; Benjamini-Hochberg over all models holds the false
+    ones under one in a hundred. Then each replica is tested, the onset is placed by likelihood on those that changed,
+    and the extra misses are those beyond the old level. Other replicas, or other models, are the control.
+
+When it stays quiet
+    Under 200 lookups or 10 misses. While caches are cold after a load or restart: those misses are counted apart and
+    told by cold-start; what stays after them is a shift. When the rate only comes back from the dip after a cold start,
+    or entries that were filled together expire together; where lines have cache keys, the age of the missed entries
+    decides that. Rises that are over within a quarter of an hour, or began within five minutes of the end, are low; a
+    slow drift counts one class less than a step.
+
+What to do
+    Some replicas only: compare them with the others, version, configuration, memory, time of start. One model: its
+    keys, its traffic, its version. All models: the size of the cache, its time to live, a flush, the host it runs on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+
+from cachelog.contract.event import TS
+from cachelog.contract.finding import Confidence, Evidence, Finding, Impact, Number, Rejected, Severity
+from cachelog.contract.limits import Limits
+from cachelog.contract.rule import Frames
+from cachelog.contract.wording import listed, percent
+from cachelog.metrics.ages import Stretch, certain_share
+from cachelog.metrics.control import Control, Found, control
+from cachelog.metrics.excursions import Excursion, Study, changes, touching
+from cachelog.metrics.harm import added_seconds, severity_of_harm
+from cachelog.metrics.proportions import newcombe, wilson
+from cachelog.metrics.settling import ColdEvent
+
+_MISSES = 3  # cited misses after the onset
+_HITS = 2  # cited hits before it
+
+
+@dataclass(frozen=True)
+class _Shift:
+    """One excursion with all that is known of it."""
+
+    studied: Study
+    excursion: Excursion
+    control: Control
+    certain: float | None  # share of the excess that no cold or old entries explain; None: keys cannot tell
+    limits: Limits
+
+    @property
+    def start(self) -> datetime:
+        return self.studied.series.time(self.excursion.at)
+
+    @property
+    def last(self) -> int:
+        """Return the window after the last one with lookups in the stretch."""
+        seen = np.flatnonzero(self.studied.series.lookups.sum(0)[: self.excursion.end])
+        return int(seen[-1]) + 1
+
+    @property
+    def end(self) -> datetime:
+        return self.studied.series.time(self.last)
+
+    @property
+    def ongoing(self) -> bool:
+        """Is it there at the end of the log, as far as the model was asked for by then?"""
+        return self.excursion.ongoing and self.last >= self.studied.series.windows - 2
+
+    @property
+    def lasted(self) -> float:
+        return (self.end - self.start).total_seconds()
+
+    @property
+    def brief(self) -> bool:
+        """Was it over soon?"""
+        return not self.ongoing and self.lasted < self.limits.shift_transient_s
+
+    @property
+    def pending(self) -> bool:
+        """Did it begin so late that it may be over soon?"""
+        return self.ongoing and self.lasted < self.limits.shift_pending_s
+
+    @property
+    def unproven(self) -> bool:
+        """May it be no more than a slow cold start, or entries that were filled together and expire together?"""
+        if self.certain is not None:
+            return self.certain < self.limits.ages_certain
+        return self.excursion.owed or self.excursion.waning
+
+    @property
+    def doubtful(self) -> bool:
+        """Is it hard to tell from a drift, the old level from a passing low, or the new one from a slow cold start?"""
+        if self.seasonal:
+            return False
+        told = self.excursion
+        briefly = told.before.lookups < self.limits.shift_known * told.whole.lookups
+        fresh = self.lasted < self.limits.settle_max_s and bool(_cold(self.studied, told))
+        return told.gradual or (self.certain is None and (briefly or fresh))
+
+    @property
+    def only_cold(self) -> bool:
+        """Does it begin with a cold start that explains it?"""
+        return self.certain is not None and self.unproven and bool(_cold(self.studied, self.excursion))
+
+    @property
+    def seasonal(self) -> bool:
+        """Was there a daily rhythm to hold it against?"""
+        return self.studied.series.windows * self.studied.series.seconds >= self.limits.season_min_s
+
+    @property
+    def replicas(self) -> tuple[str, ...]:
+        return tuple(self.studied.series.replicas[row] for row in self.excursion.rows)
+
+    @property
+    def share(self) -> float:
+        """Return the share of the model's lookups that went to the replicas that changed."""
+        n = self.studied.series.lookups[:, self.excursion.at : self.excursion.end]
+        return float(n[list(self.excursion.rows)].sum() / n.sum()) if self.excursion.rows else 1.0
+
+    @property
+    def excess_low(self) -> float:
+        """Return extra misses at least, less those that old or cold entries may explain."""
+        return self.excursion.excess_low * (1.0 if self.certain is None else self.certain)
+
+
+def detect(events: pl.LazyFrame, frames: Frames, limits: Limits) -> list[Finding]:
+    """Return one finding for each lasting change of a model's miss rate in one cache."""
+    everything = changes(frames, limits)
+    shifts = [_shift(events, frames, f[0], e, everything, limits) for f in everything for e in f[1]]
+    told = [shift for shift in shifts if _worth_telling(shift)]
+    cited = _evidence(events, told)
+    return [_finding(shift, lines, frames) for shift, lines in zip(told, cited, strict=True)]
+
+
+def _shift(
+    events: pl.LazyFrame,
+    frames: Frames,
+    studied: Study,
+    excursion: Excursion,
+    everything: Sequence[Found],
+    limits: Limits,
+) -> _Shift:
+    certain = _certain(events, frames, studied, excursion, limits) if excursion.rising else None
+    return _Shift(studied, excursion, control(studied, excursion, everything, limits), certain, limits)
+
+
+def _worth_telling(shift: _Shift) -> bool:
+    if shift.excursion.rising:
+        return not shift.only_cold
+    return shift.lasted >= shift.limits.shift_transient_s
+
+
+def _certain(
+    events: pl.LazyFrame, frames: Frames, studied: Study, excursion: Excursion, limits: Limits
+) -> float | None:
+    one = studied.series
+    end = frames.end + timedelta(microseconds=1) if excursion.ongoing else one.time(excursion.end)
+    stretch = Stretch(one.time(excursion.at), end, excursion.rate_expected, _cold_table(_cold(studied, excursion)))
+    total = int(one.lookups[:, : excursion.end].sum())
+    return certain_share(events.filter(_of(one.model, one.cache)), total, frames.start, stretch, limits)
+
+
+def _cold(studied: Study, excursion: Excursion) -> list[ColdEvent]:
+    """Return the loads, restarts and flushes that a change begins with."""
+    return [e for wave in touching(studied, excursion.at) for e in wave.events if e.op != "first"]
+
+
+def _cold_table(events: Sequence[ColdEvent]) -> pl.DataFrame:
+    columns = {"replica": [e.replica for e in events], "cold": [e.time for e in events]}
+    return pl.DataFrame(columns, schema={"replica": pl.String(), "cold": TS})
+
+
+def _of(model: str, cache: str) -> pl.Expr:
+    return (
+        (pl.col("op") == "lookup")
+        & (pl.col("model").cast(pl.String) == model)
+        & (pl.col("cache").cast(pl.String) == cache)
+    )
+
+
+def _severity(shift: _Shift) -> Severity:
+    told, limits = shift.excursion, shift.limits
+    if not told.rising:
+        return Severity.INFO
+    moved = _odds(told.moved_after.value) / _odds(told.moved_before.value)
+    difference = told.moved_after.value - told.moved_before.value
+    if shift.seasonal:  # the level before may have been another time of day
+        moved, difference = told.odds_ratio, told.difference / max(shift.share, 1e-9)
+    worst = severity_of_harm(difference, moved, shift.excess_low, shift.share, shift.ongoing, limits)
+    if shift.brief or shift.pending or shift.unproven:
+        return min(worst, Severity.LOW)
+    if shift.doubtful:
+        return Severity(max(worst - 1, Severity.LOW))
+    return worst
+
+
+def _odds(rate: float) -> float:
+    held = min(max(rate, 1e-4), 1 - 1e-4)
+    return held / (1 - held)
+
+
+def _confidence(shift: _Shift) -> Confidence:
+    told, limits = shift.excursion, shift.limits
+    if shift.pending or shift.unproven or shift.doubtful:
+        return Confidence.LOW
+    held = shift.control.z is not None and shift.control.z >= 3.0
+    compared = held or shift.seasonal or shift.control.scope == "fleet"
+    sure = told.step.q <= limits.shift_sure and told.phi <= limits.shift_noisy
+    return Confidence.HIGH if sure and compared else Confidence.MEDIUM
+
+
+def _finding(shift: _Shift, evidence: tuple[Evidence, ...], frames: Frames) -> Finding:
+    told, series = shift.excursion, shift.studied.series
+    start, end = max(shift.start, frames.start), min(shift.end, frames.end)
+    lost = added_seconds(frames, series.model, series.cache, start, end, told.excess) if told.rising else None
+    return Finding(
+        rule="miss-rate-shift",
+        severity=_severity(shift),
+        confidence=_confidence(shift),
+        title=_title(shift),
+        summary=_summary(shift),
+        model=series.model,
+        cache=series.cache,
+        replicas=shift.replicas,
+        start=start,
+        end=end,
+        onset_low=max(series.time(told.low), frames.start),
+        onset_high=min(series.time(told.high + 1), frames.end),
+        ongoing=shift.ongoing,
+        impact=Impact(
+            lookups=round(told.whole.lookups),
+            excess_misses=round(told.excess, 1),
+            excess_misses_low=round(shift.excess_low, 1),
+            added_seconds=None if lost is None else round(lost, 3),
+        ),
+        numbers=_numbers(shift),
+        rejected=_rejected(shift),
+        evidence=evidence,
+        next_steps=_next_steps(shift),
+    )
+
+
+def _title(shift: _Shift) -> str:
+    told = shift.excursion
+    verb = "rose" if told.rising else "fell"
+    rates = f"from {percent(told.moved_before.value)} to {percent(told.moved_after.value)}"
+    return f"{shift.studied.series.model}: miss rate {verb} {rates}{_where(shift)}"
+
+
+def _where(shift: _Shift) -> str:
+    seen = int((shift.studied.series.lookups[:, shift.excursion.at :].sum(1) > 0).sum())
+    if shift.control.scope == "replicas":
+        return f" on {len(shift.replicas)} of {seen} replicas"
+    if shift.control.scope == "fleet":
+        return f", as did {shift.control.models_shifted} of {shift.control.models_seen} other models"
+    return " on all replicas" if shift.replicas and seen > 1 else ""
+
+
+def _summary(shift: _Shift) -> str:
+    told, series = shift.excursion, shift.studied.series
+    low, high = series.time(told.low), series.time(told.high + 1)
+    until = "still so at the end of the log" if shift.ongoing else f"until {shift.end:%H:%M:%S}"
+    parts = [f"Since a time between {low:%Y-%m-%d %H:%M:%S} and {high:%H:%M:%S} UTC, {until}"]
+    if shift.control.scope == "replicas":
+        parts[0] += f", on {listed(shift.replicas, 5)}"
+    parts[0] += "."
+    whole = f"all replicas together {percent(told.before.value)} to {percent(told.after.value)}"
+    if told.rising:
+        parts.append(
+            f"{told.excess:,.0f} extra misses (at least {max(0.0, shift.excess_low):,.0f})"
+            f" of {told.whole.lookups:,.0f} lookups; {whole}."
+        )
+    else:
+        parts.append(f"{-told.excess:,.0f} misses fewer in {told.whole.lookups:,.0f} lookups; {whole}.")
+    return " ".join([*parts, *_reservations(shift)])
+
+
+def _reservations(shift: _Shift) -> list[str]:
+    told = shift.excursion
+    said = []
+    if told.cold_misses:
+        said.append(f"Beside these, {told.cold_misses:,.0f} misses of cold caches, which went away.")
+    if shift.unproven and told.rising:
+        said.append(_harmless(shift))
+    if shift.pending:
+        said.append("It began too shortly before the end of the log to be certain.")
+    if told.gradual and not shift.seasonal and told.rising:
+        said.append("The rate drifts rather than steps.")
+    if told.rising and shift.control.z is None and shift.control.scope == "model" and not shift.seasonal:
+        said.append("Nothing in these logs could serve as a control, and they are too short for a daily rhythm.")
+    return said
+
+
+def _harmless(shift: _Shift) -> str:
+    """Say which harmless course of things it may be."""
+    if shift.certain is None and shift.excursion.waning:
+        return "It began with cold caches and is coming down: it may be a slow cold start."
+    if shift.certain is None:
+        return "Entries filled since the last cold start may have expired together; there are no keys to tell."
+    return (
+        "The missed entries were as old as none that was hit before: they may have been filled, and expired, together."
+    )
+
+
+def _numbers(shift: _Shift) -> dict[str, Number]:
+    told, held = shift.excursion, shift.control
+    low, high = newcombe(told.before.misses, told.before.lookups, told.after.misses, told.after.lookups)
+    return {
+        **_interval("before", told.before.misses, told.before.lookups),
+        **_interval("after", told.after.misses, told.after.lookups),
+        "rate_expected": round(told.rate_expected, 6),
+        "difference": round(told.difference, 6),
+        "difference_low": round(low, 6),
+        "difference_high": round(high, 6),
+        "odds_ratio": round(told.odds_ratio, 4),
+        "p": float(f"{told.step.p:.3g}"),
+        "p_adjusted": float(f"{told.step.q:.3g}"),
+        "z": round(told.step.z, 2),
+        "phi": round(told.phi, 3),
+        "rho": round(told.rho, 5),
+        "window_seconds": shift.studied.series.seconds,
+        "smallest_shift_visible": round(told.smallest, 6),
+        "scope": held.scope,
+        "replicas_shifted": len(shift.replicas),
+        "replicas_seen": len(shift.studied.series.replicas),
+        "share_of_lookups": round(shift.share, 4),
+        "rate_before_there": round(told.moved_before.value, 6),
+        "rate_after_there": round(told.moved_after.value, 6),
+        "models_shifted_too": held.models_shifted,
+        "models_seen_beside": held.models_seen,
+        "control_rate_before": round(held.before.value, 6) if held.before else None,
+        "control_rate_after": round(held.after.value, 6) if held.after else None,
+        "control_z": None if held.z is None else round(held.z, 2),
+        "cold_start_misses": round(told.cold_misses, 1),
+        "certain_share": None if shift.certain is None else round(shift.certain, 4),
+        "gradual": told.gradual,
+        "seasonal_baseline": shift.seasonal,
+    }
+
+
+def _interval(name: str, misses: float, lookups: float) -> dict[str, Number]:
+    rate, low, high = wilson(misses, lookups)
+    bounds = ((f"rate_{name}", rate), (f"rate_{name}_low", low), (f"rate_{name}_high", high))
+    numbers: dict[str, Number] = {key: None if value is None else round(value, 6) for key, value in bounds}
+    return numbers | {f"lookups_{name}": round(lookups)}
+
+
+def _rejected(shift: _Shift) -> tuple[Rejected, ...]:
+    """Say which harmless explanations were looked at."""
+    said = []
+    if shift.certain is not None and not shift.unproven:
+        kept = percent(shift.certain)
+        said.append(
+            Rejected("cold or expired entries", f"{kept} of the extra misses are neither first lookups nor old entries")
+        )
+    if shift.control.z is not None and shift.control.z >= 3.0:
+        others = "replicas" if shift.control.scope == "replicas" else "models"
+        said.append(
+            Rejected("something that all share", f"other {others} did not rise with it (z = {shift.control.z:.1f})")
+        )
+    return tuple(said) if shift.excursion.rising else ()
+
+
+def _next_steps(shift: _Shift) -> tuple[str, ...]:
+    if not shift.excursion.rising:
+        return ()
+    if shift.control.scope == "replicas":
+        return (f"compare {listed(shift.replicas)} with the replicas that kept their rate: version, memory, settings",)
+    if shift.control.scope == "fleet":
+        return ("look for what all models share: size of the cache, time to live, a flush, the host it runs on",)
+    return ("look at what changed for this model: its version, its keys, its traffic, its cache settings",)
+
+
+def _evidence(events: pl.LazyFrame, shifts: Sequence[_Shift]) -> list[tuple[Evidence, ...]]:
+    """Cite the first misses after each onset and the last hits before it, on replicas that changed."""
+    queries = [query for shift in shifts for query in _cited(events, shift)]
+    rows = pl.collect_all(queries)
+    return [
+        (*_told(rows[2 * k], "miss after the onset"), *_told(rows[2 * k + 1], "hit before the onset"))
+        for k in range(len(shifts))
+    ]
+
+
+def _cited(events: pl.LazyFrame, shift: _Shift) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    series, told = shift.studied.series, shift.excursion
+    mine = events.filter(_of(series.model, series.cache))
+    if shift.replicas:
+        mine = mine.filter(pl.col("replica").cast(pl.String).is_in(shift.replicas))
+    onset, near = series.time(told.high), timedelta(seconds=30 * series.seconds)
+    place = ["ts", "source", "line"]
+    after = mine.filter((pl.col("outcome") == "miss") & pl.col("ts").is_between(onset, onset + near))
+    before = mine.filter(
+        (pl.col("outcome") == "hit") & pl.col("ts").is_between(series.time(told.low) - near, series.time(told.low))
+    )
+    return after.select(place).sort(place).head(_MISSES), before.select(place).sort(place).tail(_HITS)
+
+
+def _told(rows: pl.DataFrame, role: str) -> list[Evidence]:
+    return [Evidence(source, line, ts, role) for ts, source, line in rows.iter_rows()]
