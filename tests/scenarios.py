@@ -237,13 +237,15 @@ def ab_arms(seed: int) -> Scenario:
 
 
 def pinned_restart(seed: int) -> Scenario:
-    """One replica is pinned to the old version; it restarts after the others have long had the new one."""
+    """One replica is pinned to the old version; it restarts after the others have long had the new one.
+
+    It is left alone with the old version's entries in the cache they share: that shift of its miss rate is real.
+    """
     it = plot("pinned-restart", seed)
     pinned = it.pods[0]
     steps = [*deploy(it, it.pods[1:], _when(it, 0.2, 0.3)), *restart(it, pinned, _when(it, 0.6, 0.7), it.old)]
-    return happen(
-        it, steps, forbid=(Forbidden("version-flapping"), Forbidden("rollback", "info"), Forbidden("*", "high"))
-    )
+    rules = ("version-regression", "version-flapping", "rollback", "load-failure", "replica-restart")
+    return happen(it, steps, forbid=tuple(Forbidden(rule, "info") for rule in rules))
 
 
 def several_resident(seed: int) -> Scenario:
