@@ -16,10 +16,13 @@ from cachelog.contract.finding import Evidence, Finding, ModelRow, Report, Sever
 from cachelog.contract.limits import DEFAULT, Limits
 from cachelog.contract.rule import Frames
 from cachelog.ingest import json_scan, lines
+from cachelog.ingest.clock import fixed_offset
 from cachelog.ingest.discover import Source, any_pipe
 from cachelog.ingest.stage import Staged, stage
 from cachelog.metrics import residency, windows
 from cachelog.rooms import detectors, dialects, envelopes
+
+__all__ = ["DEFAULT", "Options", "analyze", "context", "engine", "fixed_offset", "inspect"]
 
 
 @dataclass(frozen=True)

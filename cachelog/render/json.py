@@ -53,6 +53,11 @@ def inspected(report: Report) -> str:
     return _dumped({"schema": "cachelog.inspect/1", **kept, "inputs": inputs, "limits": known["limits"]})
 
 
+def finding_alone(finding: Finding) -> str:
+    """Return one finding as JSON, as it stands in the report."""
+    return _dumped({"schema": SCHEMA, "finding": _finding(finding)})
+
+
 def _dumped(document: Mapping[str, Any]) -> str:
     return json.dumps(document, indent=1, ensure_ascii=True, allow_nan=False) + "\n"
 

@@ -1,0 +1,187 @@
+"""The options that commands share, as frozen records: a command that takes a record has all its options."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+
+if TYPE_CHECKING:
+    from cachelog.pipeline import Options
+
+Paths = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="PATH...", help="Files, folders (walked), globs, or - for standard input.", show_default=False
+    ),
+]
+
+
+class Level(StrEnum):
+    """Severities by name."""
+
+    INFO = "info"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+class FailOn(StrEnum):
+    """Severities at which a command fails."""
+
+    NONE = "none"
+    INFO = "info"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+class Colour(StrEnum):
+    """When to use colours."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+class Format(StrEnum):
+    """How a report is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+_READ = "What to read"
+_SHOW = "What to show"
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which part of the logs is read and which findings are shown."""
+
+    since: Annotated[
+        str | None, typer.Option(help="From this time on: RFC 3339, -3h, -15m, now.", rich_help_panel=_READ)
+    ] = None
+    until: Annotated[str | None, typer.Option(help="Before this time.", rich_help_panel=_READ)] = None
+    model: Annotated[
+        list[str] | None, typer.Option(help="Only these models (globs, repeatable).", rich_help_panel=_READ)
+    ] = None
+    replica: Annotated[
+        list[str] | None, typer.Option(help="Only these replicas (globs, repeatable).", rich_help_panel=_READ)
+    ] = None
+    tz: Annotated[str, typer.Option(help="Zone of times that have none.", metavar="ZONE", rich_help_panel=_READ)] = (
+        "UTC"
+    )
+    order: Annotated[
+        str | None, typer.Option(help="Versions, oldest first: v1,v2,v3.", metavar="LABELS", rich_help_panel=_READ)
+    ] = None
+    rule: Annotated[
+        list[str] | None, typer.Option(help="Only findings of these rules (globs, repeatable).", rich_help_panel=_SHOW)
+    ] = None
+    top: Annotated[int | None, typer.Option(help="At most this many findings.", min=0, rich_help_panel=_SHOW)] = None
+    min_severity: Annotated[Level, typer.Option(help="No findings below this.", rich_help_panel=_SHOW)] = Level.INFO
+
+    def options(self, now: datetime) -> Options:
+        """Return what the pipeline is asked for; raises UsageError."""
+        from cachelog.cli.naming import known_rules
+        from cachelog.contract.finding import Severity
+        from cachelog.pipeline import Options
+
+        return Options(
+            since=when(self.since, now, self.tz, "--since"),
+            until=when(self.until, now, self.tz, "--until"),
+            models=tuple(self.model or ()),
+            replicas=tuple(self.replica or ()),
+            rules=known_rules(self.rule or ()),
+            top=self.top,
+            min_severity=Severity[self.min_severity.name],
+            tz=self.tz,
+            order=tuple(label.strip() for label in (self.order or "").split(",") if label.strip()),
+        )
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where the report goes and how it looks."""
+
+    format: Annotated[Format, typer.Option(help="How to write it.", rich_help_panel=_SHOW)] = Format.TEXT
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file.", rich_help_panel=_SHOW)
+    ] = None
+    color: Annotated[Colour, typer.Option(help="Colours.", rich_help_panel=_SHOW)] = Colour.AUTO
+    ascii: Annotated[bool, typer.Option("--ascii", help="Nothing but ASCII.", rich_help_panel=_SHOW)] = False
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a bug.", rich_help_panel=_SHOW)] = False
+
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def when(text: str | None, now: datetime, tz: str, option: str) -> datetime | None:
+    """Return the instant that a time option means; raises UsageError on what is none."""
+    from cachelog.contract.errors import UsageError
+
+    if text is None:
+        return None
+    plain = text.strip()
+    if plain == "now":
+        return now
+    if plain[:1] == "-" and plain[-1:] in _UNITS and plain[1:-1].isdigit():
+        return now - timedelta(**{_UNITS[plain[-1]]: int(plain[1:-1])})
+    try:
+        parsed = datetime.fromisoformat(plain)
+    except ValueError:
+        raise UsageError(
+            f"{option} {text!r} is no time; give RFC 3339 (2026-11-20T14:02:00Z), -3h, -15m or now"
+        ) from None
+    return parsed.astimezone(UTC) if parsed.tzinfo else _zoned(parsed, tz)
+
+
+def _zoned(naive: datetime, tz: str) -> datetime:
+    from zoneinfo import ZoneInfo
+
+    from cachelog.pipeline import fixed_offset
+
+    offset = fixed_offset(tz)
+    return (
+        (naive - offset).replace(tzinfo=UTC)
+        if offset is not None
+        else naive.replace(tzinfo=ZoneInfo(tz)).astimezone(UTC)
+    )
+
+
+def flat(command: Callable[..., int]) -> Callable[..., int]:
+    """Let Typer see the fields of the records that a command takes as options of their own.
+
+    Typer reads a function's signature; it has no option groups. So the signature is rewritten, once, here, instead of
+    repeating fifteen options in every command.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    records: dict[str, Any] = {name: kind for name, kind in hints.items() if is_dataclass(kind)}
+    shown: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        if name not in records:
+            shown.append(parameter.replace(annotation=hints[name]))
+            continue
+        inner = get_type_hints(records[name], include_extras=True)
+        shown += [
+            inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=inner[f.name])
+            for f in fields(records[name])
+        ]
+
+    @wraps(command)
+    def called(**given: Any) -> int:
+        made = {name: kind(**{f.name: given.pop(f.name) for f in fields(kind)}) for name, kind in records.items()}
+        return command(**given, **made)
+
+    shown.sort(key=lambda parameter: parameter.kind)
+    called.__signature__ = inspect.Signature([p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in shown])  # type: ignore[attr-defined]
+    called.__annotations__ = {p.name: p.annotation for p in shown}
+    return called

@@ -1,0 +1,110 @@
+"""Run the pipeline for a command: paths, the clock, a progress bar, and the state of the last run."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from cachelog.cli.options import FailOn, Filters
+from cachelog.cli.printing import write_whole
+from cachelog.contract.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cachelog.contract.finding import Report
+
+STDIN = "-"
+_PATIENCE = 1.0  # seconds before a progress bar appears
+
+
+def inputs(paths: Sequence[str] | None) -> list[str]:
+    """Return the paths to read, standard input when it is piped and nothing is named; raises UsageError."""
+    if paths:
+        if list(paths).count(STDIN) > 1:
+            raise UsageError("- (standard input) can be named once only")
+        return list(paths)
+    if sys.stdin is not None and not sys.stdin.isatty():
+        return [STDIN]
+    raise UsageError("nothing to read; name a log file, a folder of logs, a glob, or - for standard input")
+
+
+def analysed(paths: Sequence[str] | None, filters: Filters) -> Report:
+    """Return the report on the paths and keep it for `cachelog show`; raises UsageError."""
+    from cachelog import pipeline
+
+    named = inputs(paths)
+    options = filters.options(datetime.now(UTC))
+    with progress() as advance:
+        report = pipeline.analyze(named, options, advance)
+    _keep(report)
+    return report
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[int, int], None] | None]:
+    """Give a callback (bytes done, bytes in all) that draws a bar on a terminal's stderr once it takes longer."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("reading"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    task, begun, shown = bar.add_task("reading", total=None), time.monotonic(), False
+
+    def advance(done: int, total: int) -> None:
+        nonlocal shown
+        if not shown and time.monotonic() - begun > _PATIENCE:
+            bar.start()
+            shown = True
+        bar.update(task, completed=done, total=total or None)
+
+    try:
+        yield advance
+    finally:
+        bar.stop()
+
+
+def exit_code(report: Report, fail_on: FailOn, strict: bool, zero: bool) -> int:
+    """Return the exit code of CONTRACT: a bug, an interruption, findings, no data, damaged input, in this order."""
+    from cachelog.contract.finding import Severity
+
+    if report.errors:
+        return 70
+    if report.partial:
+        return 130
+    if zero:
+        return 0
+    if fail_on is not FailOn.NONE and any(f.severity >= Severity[fail_on.name] for f in report.findings):
+        return 1
+    if report.start is None:
+        return 3
+    return 4 if strict and damaged(report) else 0
+
+
+def damaged(report: Report) -> list[str]:
+    """Return the inputs that hold lines that could not be read, or were not read whole."""
+    return [item.path for item in report.inputs if item.bad or item.note]
+
+
+def state_path() -> str:
+    """Return where the last report of this user is kept."""
+    home = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+    return os.path.join(home, "cachelog", "last.json")
+
+
+def _keep(report: Report) -> None:
+    """Keep the report, private to the user; a home that cannot be written costs nothing but `show` without paths."""
+    from cachelog.render import json
+
+    path = state_path()
+    with suppress(OSError):
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        write_whole(path, json.render(report), 0o600)

@@ -1,0 +1,75 @@
+"""cachelog show: one finding in full, with its arithmetic and the lines around its evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from cachelog.cli.naming import nearest
+from cachelog.cli.options import Filters, Format, Output, Paths
+from cachelog.cli.printing import look, put
+from cachelog.cli.running import analysed, state_path
+from cachelog.contract.errors import UsageError
+from cachelog.contract.finding import Evidence, Finding, Report
+
+
+def show(
+    finding: Annotated[str, typer.Argument(metavar="FINDING", help="Its id (F1) or fingerprint.")],
+    paths: Paths = None,
+    *,
+    report: Annotated[str | None, typer.Option(metavar="FILE", help="Read this saved JSON report.")] = None,
+    around: Annotated[int, typer.Option("--context", "-C", min=0, max=1000, help="Lines around each line.")] = 2,
+    filters: Filters,
+    output: Output,
+) -> int:
+    """Show one finding in full; without PATH the one of your last analysis."""
+    if report and paths:
+        raise UsageError("name either PATH or --report, not both")
+    whole = analysed(paths, filters) if paths else _saved(report or state_path(), asked=report is not None)
+    one = _chosen(whole, finding)
+    put(_rendered(whole, one, output, around), output)
+    return 0
+
+
+def _saved(path: str, asked: bool) -> Report:
+    from cachelog.render import json
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.read(file.read())
+    except FileNotFoundError:
+        hint = "name a report that `cachelog analyze --format json -o FILE` wrote"
+        raise UsageError(
+            f"no such report: {path!r}; {hint}" if asked else "there is no last analysis; name PATH or --report"
+        ) from None
+    except OSError as error:
+        raise UsageError(f"cannot read {path!r}: {error.strerror}") from None
+
+
+def _chosen(report: Report, name: str) -> Finding:
+    for finding in report.findings:
+        if name.casefold() in (finding.id.casefold(), finding.fingerprint):
+            return finding
+    ids = [f.id for f in report.findings]
+    listed = f"it has {', '.join(ids[:10])}{' ...' if len(ids) > 10 else ''}" if ids else "it has no findings"
+    raise UsageError(f"no finding {name!r} in the report{nearest(name, ids)}; {listed}")
+
+
+def _rendered(report: Report, finding: Finding, output: Output, around: int) -> str:
+    if output.format is Format.JSON:
+        from cachelog.render import json
+
+        return json.finding_alone(finding)
+    from cachelog.render import detail
+
+    def context(item: Evidence) -> Sequence[tuple[int, str, bool]]:
+        from cachelog import pipeline
+
+        try:
+            return pipeline.context(report, item, around)
+        except OSError:  # the log has gone since; the cited line itself is in the report
+            return ()
+
+    return detail.render(report, finding, look(output), context)
