@@ -337,7 +337,8 @@ def cite(source: Source, wanted: Sequence[int], context: int = 0, spool: str | N
     first = 1
     for unit in units([kept], ReadLog()):
         stop = first + unit.rows
-        found |= _pick(unit.data, [n for n in numbers if first <= n < stop], first)
+        if here := [n for n in numbers if first <= n < stop]:
+            found |= _pick(unit.data, here, first)
         if not numbers or numbers[-1] < stop:
             break
         first = stop

@@ -239,12 +239,13 @@ def _served(
     counts: pl.DataFrame, ranks: pl.DataFrame, limits: Limits, base: timedelta
 ) -> Iterator[tuple[tuple[str, str], _Turn]]:
     """Turns out of lookups: a version that was served is resident until a gap much longer than its usual ones."""
-    keys = ["model", "replica", "ord"]
+    keys = ["at", "ord"]  # `at` numbers the places, for sorting by a number costs less than by texts
+    places = counts.select("model", "replica").unique().sort("model", "replica").with_row_index("at")
     served = (
         counts.filter(pl.col("version").is_not_null() & pl.col("replica").is_not_null() & (pl.col("cache") != "model"))
         .filter(pl.col("lookups") > 0)
-        .join(ranks.select("model", "version", "ord"), on=["model", "version"])
-        .filter(pl.col("ord").is_not_null())
+        .join(ranks.select("model", "version", "ord").drop_nulls("ord"), on=["model", "version"])
+        .join(places, on=["model", "replica"])
         .group_by(*keys, "w")
         .agg(pl.col("first").min(), pl.col("last").max(), pl.col("lookups").sum())
         .sort(*keys, "w")
@@ -252,14 +253,19 @@ def _served(
     )
     usual = (pl.col("gap").median().over(keys).fill_null(base.total_seconds()) * _GAPS).clip(limits.skew_s)
     cut = (pl.col("gap") > usual).fill_null(True)
-    silence = (pl.col("last").max().over("replica") - pl.col("last")).dt.total_microseconds() / 1e6
+    ends = places.join(served.group_by("at").agg(pl.col("last").max()), on="at").with_columns(
+        pl.col("last").max().over("replica").alias("end")
+    )
+    silence = (pl.col("end") - pl.col("last")).dt.total_microseconds() / 1e6
     spells = (
-        served.with_columns(spell=cut.cum_sum().over(keys), still=silence <= usual)
+        served.join(ends.select("at", "end"), on="at", maintain_order="left")
+        .with_columns(spell=cut.cum_sum().over(keys), still=silence <= usual)
         .group_by(*keys, "spell")
         .agg(pl.col("first").min(), pl.col("last").max(), pl.col("still").any())
         .sort(*keys, "spell")
+        .join(places, on="at", maintain_order="left")
     )
-    for model, replica, rank, _, first, last, still in spells.iter_rows():
+    for _, rank, _, first, last, still, model, replica in spells.iter_rows():
         yield (model, replica), _Turn(first, rank, True, "lookup", None, None)
         if not still:  # at the end of the log it may just not have been asked for again yet
             yield (model, replica), _Turn(last, rank, False, "lookup", None, None)
