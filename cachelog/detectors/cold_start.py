@@ -9,10 +9,10 @@ Why it matters
     is the harmless explanation of a burst of misses, so that nobody has to look for another.
 
 How it decides
-    Loads, restarts and flushes of a model less than five minutes apart are one wave. Its replicas are laid over one
-    another by the time since their own load. The wave has settled when the rate over a minute is back at the level of
-    the half hour before, or at a new level that no longer falls. The extra misses until then must be more than chance
-    gives (3 standard deviations) and at least 10.
+    Loads, restarts and flushes of a model less than five minutes apart are one wave; so are first lookups of a version
+    where loads leave no line. Its replicas are laid over one another by the time since their own load. The wave has
+    settled when the rate over a minute is back at the level of the half hour before, or at a new level that no longer
+    falls. The extra misses until then must be more than chance gives (3 standard deviations) and at least 10.
 
 When it stays quiet
     A load that leaves the cache warm, as most loads at the start of a log do; caches of loaded models, where each load
@@ -44,7 +44,9 @@ from cachelog.metrics.series import Series, series
 from cachelog.metrics.settling import ColdEvent, Rate, Wave, cold_events, waves
 
 _SHOWN = 3  # replicas whose lines are cited
-_ROLES = {"load": "loaded", "restart": "restarted", "flush": "flushed"}
+_ROLES = {"load": "loaded", "restart": "restarted", "flush": "flushed", "served": "first seen with this version"}
+#: What the wave is called, the first that fits: restarts bring loads with them.
+_KINDS = {"restart": "restart", "flush": "flush", "load": "load", "served": "change of version"}
 
 
 def detect(events: pl.LazyFrame, frames: Frames, limits: Limits) -> list[Finding]:
@@ -120,9 +122,8 @@ def _repeats(wave: Wave, limits: Limits) -> int:
 
 
 def _kind(wave: Wave) -> str:
-    """Return the word for what happened: restarts bring loads with them."""
     ops = {event.op for event in _events(wave)}
-    return next(op for op in ("restart", "flush", "load") if op in ops)
+    return next(word for op, word in _KINDS.items() if op in ops)
 
 
 def _title(one: Series, wave: Wave, names: Sequence[str]) -> str:

@@ -25,7 +25,8 @@ from cachelog.metrics.series import Series
 
 Mask = NDArray[np.bool_]
 
-#: Operations that leave a cache cold; "first" stands for the first lookups of a replica.
+#: Operations that leave a cache cold. Beside them, "served" stands for the first lookup of a version whose load left
+#: no line (access logs), "first" for the first lookups of a replica.
 COLD = ("load", "restart", "flush")
 
 
@@ -94,8 +95,8 @@ class ColdEvents:
 
 
 def cold_events(frames: Frames) -> ColdEvents:
-    """Return the loads, restarts and flushes of the log."""
-    rows = frames.changes.filter(pl.col("op").cast(pl.String).is_in(COLD))
+    """Return the loads, restarts and flushes of the log, and first lookups of versions whose load left no line."""
+    rows = frames.changes.filter(pl.col("op").is_in(COLD))
     columns = ["ts", "replica", "op", "version", "source", "line", "model", "cache"]
     of_model, of_replica, of_all = defaultdict(list), defaultdict(list), list[tuple[ColdEvent, str | None]]()
     for ts, replica, op, version, source, line, model, cache in rows.select(columns).iter_rows():
@@ -106,7 +107,34 @@ def cold_events(frames: Frames) -> ColdEvents:
             of_replica[replica].append(pair)
         else:
             of_all.append(pair)
+    for model, event in _first_served(frames, rows):
+        of_model[model].append((event, None))
     return ColdEvents(of_model, of_replica, of_all)
+
+
+def _first_served(frames: Frames, loads: pl.DataFrame) -> Iterator[tuple[str, ColdEvent]]:
+    """Yield the first lookup of each later version on each replica, unless a line says that it was loaded."""
+    version = ["model", "replica", "version"]
+    known = frames.counts.drop_nulls(version).filter(pl.col("cache") != "model")
+    first = known.group_by(version).agg(pl.col("first").min()).sort(*version)
+    later = first.filter(pl.col("first") > pl.col("first").min().over("model", "replica"))
+    silent = later.join(loads, on=version, how="anti")
+    cited = _cited_lines(frames)
+    for model, replica, label, ts in silent.iter_rows():
+        source, line = cited.get((model, replica, label), (None, None))
+        yield model, ColdEvent(ts, replica, "served", label, source, line)
+
+
+def _cited_lines(frames: Frames) -> Mapping[tuple[str, str, str], tuple[int, int]]:
+    """Return the line with which a replica was first seen with a version."""
+    if frames.levels.is_empty():
+        return {}
+    rows = frames.levels.drop_nulls("source").sort("start", descending=True)
+    columns = ["model", "replica", "version", "source", "line"]
+    return {
+        (model, replica, label): (source, line)
+        for model, replica, label, source, line in rows.select(columns).iter_rows()
+    }
 
 
 def waves(series: Series, events: Sequence[ColdEvent], limits: Limits) -> list[Wave]:
@@ -123,7 +151,7 @@ def waves(series: Series, events: Sequence[ColdEvent], limits: Limits) -> list[W
 
 def _concerns(event: ColdEvent, cache: str | None, series: Series) -> bool:
     """A load is the very miss that a cache of loaded models counts; a flush may name its cache."""
-    if event.op == "load":
+    if event.op in ("load", "served"):
         return series.cache != "model"
     return event.op != "flush" or cache in (None, series.cache)
 
