@@ -8,9 +8,12 @@ quiet. A time of day without a date (logback's default) is no time.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import polars as pl
 
-from cachelog.contract import pairs
+from cachelog.contract import heads, pairs
+from cachelog.contract.heads import CLOCK, KLOG, LEVEL, TIME
 from cachelog.contract.pairs import Wanted
 
 NAME = "text_kv"
@@ -29,51 +32,28 @@ SAMPLES = (
     "Loaded model fraud version v41 from s3://models/fraud/v41 in 120.8 ms",
 )
 
-_DAY = r"(?:[0-9]{4}[-/][0-9]{2}[-/][0-9]{2}[T ]|[0-9]{1,2} [A-Z][a-z]{2} [0-9]{4} |[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:)"
-_CLOCK = r"[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?"
-_ZONE = r"(?: ?(?:Z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2}))?"
-_TIME = rf"{_DAY}{_CLOCK}{_ZONE}"
-_LEVEL = (
-    r"(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|ERR|FATAL|CRITICAL|SEVERE|PANIC|"
-    r"trace|debug|info|notice|warn|warning|error|err|fatal|critical|panic|[TDIWEFC])"
-)
 _LONG_LEVEL = r"(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL|SEVERE|PANIC)"
-_KLOG = r"[IWEF]([0-9]{4} [0-9:]{8}\.[0-9]{6}) +[0-9]+ [A-Za-z0-9_.-]+\.go:[0-9]+\] "
 _AFTER = r"(?:\s+|[|,:\])>-]|$)"
 _CHANGED = r"(?:(?:un|re)?load|evict)(?:ed|ing)"
 _TELLING_START = (
     rf"(?i)^(?:[a-z][a-z '-]{{0,40}} )?(?:cache (?:hit|miss)|{_CHANGED} (?:the )?model|"
     rf"model (?:cache (?:hit|miss)|[a-z0-9_.-]+ {_CHANGED}))\b"
 )
-_BEGINS = rf"^(?:[\[(<]?{_TIME}[\])>]?{_AFTER}|{_CLOCK} +\[|\[{_LEVEL} *\]|<{_LEVEL}>|{_LONG_LEVEL}(?::|\s)|{_KLOG})"
+_BEGINS = rf"^(?:[\[(<]?{TIME}[\])>]?{_AFTER}|{CLOCK} +\[|\[{LEVEL} *\]|<{LEVEL}>|{_LONG_LEVEL}(?::|\s)|{KLOG})"
 #: Records of servers that have dialects of their own: glog in ISO 8601, nginx's error log, TensorFlow Serving.
-_OWNED = rf"^{_TIME}:? (?:[IWEF] (?:[0-9]+ )?[A-Za-z0-9_./-]+:[0-9]+\]|\[[a-z]+\] [0-9]+#[0-9]+: )"
-
-# one piece of a head: [thread], level, process number, a.b.Logger, name:line, name -, |, ---
-_PIECE = (
-    rf"(?:\[[^\[\]]{{0,80}}\]|[\[<(]?{_LEVEL}[\]>)]?(?: |:|\t|$)|[0-9]+ |"
-    r"[A-Za-z_$][A-Za-z0-9_$]*(?:\.[A-Za-z0-9_$]+)+(?: |:|$)|[A-Za-z0-9_./$-]+(?::[A-Za-z0-9_<>]+)*:[0-9]+(?: |\t)|"
-    r"[A-Za-z0-9_.$/-]+ - |\||--*(?: |$)|: )"
-)
-_HEAD = rf"(?s)^(?:[\[(<]?({_TIME})[\])>]?|{_CLOCK}|{_KLOG})?((?:[\s:|,-]*{_PIECE})*)[\s|:,-]*(.*)$"
-_CONSOLE = rf"(?s)^({_TIME})\t{_LEVEL}((?:\t[^\t{{ ]+)*)\t([^\t]*)(?:\t(\{{.*\}}))?$"
-_LOGGER = r"(?s)^(?:([a-z_][A-Za-z0-9_.$/-]*):\s+)?(.*)$"
+_OWNED = rf"^{TIME}:? (?:[IWEF] (?:[0-9]+ )?[A-Za-z0-9_./-]+:[0-9]+\]|\[[a-z]+\] [0-9]+#[0-9]+: )"
+_CONSOLE = rf"(?s)^({TIME})\t{LEVEL}((?:\t[^\t{{ ]+)*)\t([^\t]*)(?:\t(\{{.*\}}))?$"
 
 #: What lines about caches, models and starts cannot do without.
 _SAYS = (
     "cache", "hit", "miss", "stale", "bypass", "load", "evict", "expire", "flush", "purge", "invalidat", "clear",
     "roll", "revert", "deploy", "promot", "registry", "registered", "version", "start", "boot", "removed", "dropped",
 )  # fmt: skip
-#: What stands before a colon and is no logger but the first word of a message.
-_NO_LOGGERS = (
-    "cache", "model", "hit", "miss", "load", "loading", "loaded", "unload", "unloading", "unloaded", "reload",
-    "reloading", "reloaded", "evict", "evicting", "evicted", "registry", "rollout", "rollback", "deploy", "deployed",
-    "promoted", "starting", "started",
-)  # fmt: skip
 _WANTED = Wanted(pairs.ALL.keys)
 _PAIR = rf"""{pairs.KEY}=(?:"(?:[^"\\]|\\.)*"|'[^']*'|[^\s,;)\]]*)[,;]?"""
+_BEFORE = rf"(?s)^([^=]*?)[ \t(\[,;]*{pairs.KEY}="
 _SPAN = r"([0-9]+(?:\.[0-9]+)?) ?(ns|us|µs|μs|ms|s|sec|secs|seconds|m|min|minutes|h)\b"
-_LASTED = (rf"\b(?:in|took|after) {_SPAN}", rf"(?:^|[ (]){_SPAN}[)\s]*$")
+_LASTED = (rf"(?:^|[ (]){_SPAN}[)\s]*$", rf"\b(?:in|took|after) {_SPAN}")
 _UNITS = {"sec": "s", "secs": "s", "seconds": "s", "minutes": "min"}
 _DIGEST = r"(?i)\b(?:sha(?:256)?|digest|checksum)[ :]+(?:sha256:)?([0-9a-f]{8,64})\b"
 _FAILED = r"(?is)\b(?:fail|error|unable|cannot|could not|couldn't).*?: (.+)$"
@@ -89,33 +69,62 @@ def parse(lines: pl.DataFrame) -> pl.DataFrame:
     """Return one PARSED row for every line that may be about a cache, a model or a start."""
     telling = lines.filter(pl.col("text").str.contains_any(list(_SAYS), ascii_case_insensitive=True))
     cut = _cut(telling)
-    named = pairs.canonical(_pairs(cut["message"]))
-    taken = [name for name in ("time", "message") if name in named.columns]
-    frame = cut.hstack(named.rename({name: f"given_{name}" for name in taken}).get_columns())
-    return frame.select("row", *_columns(frame.columns))
+    paired = cut["message"].str.contains("=", literal=True)
+    pieces = [_of_pairs(cut.filter(paired)), _of_words(cut.filter(~paired))]
+    return pl.concat(pieces, how="diagonal").sort("row")
 
 
-def _columns(names: list[str]) -> list[pl.Expr]:
-    """Columns of PARSED; what pairs say goes before what is read out of words."""
-    message = pl.col("message")
-    said = message.str.replace_all(_PAIR, "").str.strip_chars(" ,;:-")
-    known = {n: [pl.col(n)] if n in names else [] for n in ("digest", "reason", "duration")}
-    own = {"row", "message", "time", "given_time", "given_message", *known}
-    times = [pl.col(name) for name in ("time", "given_time") if name in names]
-    given = [pl.col("given_message")] if "given_message" in names else []
-    measured = [pl.col(name).is_null() for name in ("ms", "seconds") if name in names]
-    lasted = pl.when(pl.all_horizontal(True, *measured)).then(_lasted(message))
-    return [
-        *(pl.col(name) for name in names if name not in own),
-        pl.coalesce(times).alias("time"),
-        pl.coalesce(*given, _few(said, names)).alias("message"),
-        pl.coalesce(*known["digest"], message.str.extract(_DIGEST)).alias("digest"),
-        pl.coalesce(*known["reason"], said.str.extract(_FAILED), said.str.extract(_ASIDE)).alias("reason"),
-        pl.coalesce(*known["duration"], lasted).alias("duration"),
+def _of_pairs(cut: pl.DataFrame) -> pl.DataFrame:
+    """Read messages with pairs; where these tell the outcome of a lookup, only the words before them are looked at."""
+    named = pairs.canonical(pairs.read(cut["message"], _WANTED))
+    given: dict[str, str] = {name: f"given_{name}" for name in ("time", "message") if name in named.columns}
+    frame = cut.hstack(named.rename(given).get_columns())
+    answered = [pl.col(name).is_not_null() for name in ("outcome", "hit") if name in frame.columns]
+    plain = frame.select(pl.any_horizontal(pl.lit(False), *answered)).to_series()
+    before = pl.col("message").str.extract(_BEFORE)
+    without = pl.col("message").str.replace_all(_PAIR, "").str.strip_chars(" ,;:-")
+    read = [
+        frame.filter(plain).with_columns(_said=_few(before, frame.columns)),
+        _with_words(frame.filter(~plain).with_columns(_said=without)),
     ]
+    return _with_times(pl.concat(read, how="diagonal"), given)
 
 
-def _few(said: pl.Expr, names: list[str]) -> pl.Expr:
+def _of_words(cut: pl.DataFrame) -> pl.DataFrame:
+    return _with_times(_with_words(cut.with_columns(_said=pl.col("message"))), {})
+
+
+def _with_words(frame: pl.DataFrame) -> pl.DataFrame:
+    """Add what sentences say beside model and version; what pairs say goes before."""
+    message, said = pl.col("message"), pl.col("_said")
+    told = {
+        "digest": message.str.extract(_DIGEST),
+        "reason": pl.coalesce(said.str.extract(_FAILED), said.str.extract(_ASIDE)),
+    }
+    return frame.with_columns(
+        pl.coalesce(*([pl.col(name)] if name in frame.columns else []), value).alias(name)
+        for name, value in told.items()
+    )
+
+
+def _with_times(frame: pl.DataFrame, given: Mapping[str, str]) -> pl.DataFrame:
+    """Finish time, message and duration: the head's time, the message with the cache that the head names."""
+    names = set(frame.columns)
+    said = pl.when(pl.col("_said").str.contains("(?i)cache")).then(pl.col("_said"))
+    of_cache = pl.coalesce(said, pl.concat_str("about", "_said", separator=" "), "_said")
+    message = [pl.col("given_message")] if "message" in given else []
+    time = [pl.col("given_time")] if "time" in given else []
+    measured = [pl.col(name).is_null() for name in ("ms", "seconds") if name in names]
+    lasted = pl.when(pl.all_horizontal(pl.lit(True), *measured)).then(_lasted(pl.col("message")))
+    duration = [pl.col("duration")] if "duration" in names else []
+    return frame.with_columns(
+        time=pl.coalesce("time", *time),
+        message=pl.coalesce(*message, of_cache),
+        duration=pl.coalesce(*duration, lasted),
+    ).drop("_said", "about", *given.values())
+
+
+def _few(said: pl.Expr, names: Sequence[str]) -> pl.Expr:
     """Drop the numbers of sentences where pairs name model and version: few distinct ones are left."""
     if not {"model", "version"} <= set(names):
         return said
@@ -124,69 +133,25 @@ def _few(said: pl.Expr, names: list[str]) -> pl.Expr:
 
 
 def _lasted(message: pl.Expr) -> pl.Expr:
-    spans = [pl.concat_str(message.str.extract(span, 1), _unit(message.str.extract(span, 2))) for span in _LASTED]
+    spans = [
+        pl.concat_str(message.str.extract(span, 1), message.str.extract(span, 2).replace(_UNITS)) for span in _LASTED
+    ]
     return pl.coalesce(spans)
 
 
-def _unit(unit: pl.Expr) -> pl.Expr:
-    return unit.replace(_UNITS)
-
-
 def _cut(lines: pl.DataFrame) -> pl.DataFrame:
-    """Return row, time and message: what follows the head, after the name of a logger that is about caches."""
+    """Return row, time, about and message: what follows the head."""
     console = pl.col("text").str.contains("\t", literal=True) & pl.col("text").str.contains(_CONSOLE)
     mine = lines.select(console).to_series()
-    parts = [_plain(lines.filter(~mine))] + ([_consoles(lines.filter(mine))] if mine.any() else [])
-    cut = pl.concat(parts)
-    return cut.sort("row") if mine.any() else cut
-
-
-def _plain(lines: pl.DataFrame) -> pl.DataFrame:
-    names = ["date", "glog", "head", "message"]
-    groups = lines["text"].str.extract_groups(_HEAD).struct.rename_fields(names).struct.unnest()
-    logger, rest = pl.col("message").str.extract(_LOGGER, 1), pl.col("message").str.extract(_LOGGER, 2)
-    kept = logger.is_null() | logger.is_in(list(_NO_LOGGERS))
-    return lines.select("row").hstack(
-        groups.with_columns(
-            head=pl.when(kept).then(pl.col("head")).otherwise(pl.concat_str("head", logger)),
-            message=pl.when(kept).then(pl.col("message")).otherwise(rest),
-        ).select(time=_zoned(pl.coalesce("date", "glog")), message=_of_cache(pl.col("head"), pl.col("message")))
-    )
+    plain = lines if not mine.any() else lines.filter(~mine)
+    cut = plain.select("row").hstack(heads.cut(plain["text"]))
+    return pl.concat([cut, _consoles(lines.filter(mine))]) if mine.any() else cut
 
 
 def _consoles(lines: pl.DataFrame) -> pl.DataFrame:
     """zap's console: fields between tabs, and the rest as one JSON object, which is read as pairs."""
     names = ["time", "head", "message", "json"]
     groups = lines["text"].str.extract_groups(_CONSOLE).struct.rename_fields(names).struct.unnest()
-    object_ = (
-        pl.col("json").str.replace_all(r'"([A-Za-z_@][A-Za-z0-9_.@-]*)": ?', " ${1}=").str.replace_all(r"[{}]", " ")
-    )
-    said = pl.concat_str("message", object_.fill_null(""), separator=" ")
-    return lines.select("row").hstack(
-        groups.select(time=_zoned(pl.col("time")), message=_of_cache(pl.col("head"), said))
-    )
-
-
-def _zoned(time: pl.Expr) -> pl.Expr:
-    return time.str.replace(r" ?(?:UTC|GMT)$", "Z")
-
-
-def _of_cache(head: pl.Expr, message: pl.Expr) -> pl.Expr:
-    """Where the cache is named in the head only ([ModelCache] miss for ...), let the message name it."""
-    named = head.str.contains("(?i)cache")
-    which = pl.when(head.str.contains("(?i)model[ _.-]?cache")).then(pl.lit("model cache ")).otherwise(pl.lit("cache "))
-    return pl.when(named & ~message.str.contains("(?i)cache")).then(pl.concat_str(which, message)).otherwise(message)
-
-
-def _pairs(message: pl.Series) -> pl.DataFrame:
-    """Read the pairs of those messages that have any."""
-    paired = message.str.contains("=", literal=True)
-    if paired.all():
-        return pairs.read(message, _WANTED)
-    found = pairs.read(message.filter(paired), _WANTED)
-    at = paired.arg_true()
-    columns = [
-        pl.Series(name, [None], pl.String).new_from_index(0, len(message)).scatter(at, found[name])
-        for name in found.columns
-    ]
-    return pl.DataFrame(columns) if columns else pl.DataFrame(height=len(message))
+    opened = pl.col("json").str.replace_all(r'"([A-Za-z_@][A-Za-z0-9_.@-]*)": ?', " ${1}=")
+    said = pl.concat_str("message", opened.str.replace_all(r"[{}]", " ").fill_null(""), separator=" ")
+    return lines.select("row").hstack(groups.select("time", about=heads.about(pl.col("head")), message=said))

@@ -16,6 +16,7 @@ import polars as pl
 
 from cachelog.contract.errors import UsageError
 from cachelog.contract.event import TS
+from cachelog.ingest import digits
 
 _NAIVE = pl.Datetime("us")
 
@@ -137,25 +138,37 @@ def instants(times: pl.Series, newest: pl.Series, zone: Zone) -> pl.DataFrame:
     ts is null where the shape is unknown. `naive` and `yearless` mark what was assumed.
     """
     frame = pl.DataFrame({"text": times.str.strip_chars(), "newest": newest}).with_row_index("at")
-    parts: list[pl.DataFrame] = []
-    rest = frame.filter(pl.col("text").is_not_null())
+    known = digits.read(frame["text"])
+    parts = [_counted(part, zone) for part in known]
+    open_ = frame["text"].is_not_null().to_numpy().copy()
+    for part in known:
+        open_[part.at] = False
+    rest = frame.filter(pl.Series(open_)) if open_.any() else frame.clear()
     for shape in SHAPES:
         if rest.is_empty():
             break
         mine = pl.col("text").str.contains(shape.pattern)
-        # most blocks have one shape: one look at the first row saves a pass over all of them
         taken = rest.filter(mine)
         if taken.height:
             parts.append(_read(taken, shape, zone))
             rest = rest.filter(~mine) if taken.height < rest.height else rest.clear()
     if not parts:
         return pl.DataFrame(schema=CLOCK).clear(frame.height)
+    if len(parts) == 1 and parts[0].height == frame.height:
+        return parts[0].select(list(CLOCK))
     read = pl.concat(parts)
     return (
         frame.select("at")
         .join(read, on="at", how="left", maintain_order="left")
         .select("ts", pl.col("naive").fill_null(False), pl.col("yearless").fill_null(False))
     )
+
+
+def _counted(part: digits.Read, zone: Zone) -> pl.DataFrame:
+    at, naive = pl.Series("at", part.at, pl.UInt32), pl.Series("ts", part.us).cast(_NAIVE)
+    frame = pl.DataFrame([at, naive])
+    ts = pl.col("ts").dt.replace_time_zone("UTC") if part.zoned else zone.to_utc(pl.col("ts"))
+    return frame.select("at", ts=ts.cast(TS), naive=pl.lit(not part.zoned), yearless=pl.lit(False))
 
 
 def _read(rows: pl.DataFrame, shape: Shape, zone: Zone) -> pl.DataFrame:

@@ -1,0 +1,102 @@
+"""The heads of free text lines: time, level, thread or process, logger, in the shapes of common loggers.
+
+Understood are the heads of Python's logging, loguru, uvicorn, gunicorn, logback, log4j, Spring, and of klog in Go
+programs. Few heads differ in more than their digits, so each is read once: a line is looked up by its beginning with
+all digits made 0, and the slow expression sees distinct beginnings only.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+_DAY = r"(?:[0-9]{4}[-/][0-9]{2}[-/][0-9]{2}[T ]|[0-9]{1,2} [A-Z][a-z]{2} [0-9]{4} |[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:)"
+_ZONE = r"(?: ?(?:Z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2}))?"
+#: A time of day, a whole time, a level, the head of klog (group: its time without a year).
+CLOCK = r"[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?"
+TIME = rf"{_DAY}{CLOCK}{_ZONE}"
+LEVEL = (
+    r"(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|ERR|FATAL|CRITICAL|SEVERE|PANIC|"
+    r"trace|debug|info|notice|warn|warning|error|err|fatal|critical|panic|[TDIWEFC])"
+)
+KLOG = r"[IWEF]([0-9]{4} [0-9:]{8}\.[0-9]{6}) +[0-9]+ [A-Za-z0-9_.-]+\.go:[0-9]+\] "
+
+# one piece of a head: [thread], level, process number, a.b.Logger, name:line, name -, |, ---
+_PIECE = (
+    rf"(?:\[[^\[\]]{{0,80}}\]|[\[<(]?{LEVEL}[\]>)]?(?: |:|\t|$)|[0-9]+ |"
+    r"[A-Za-z_$][A-Za-z0-9_$]*(?:\.[A-Za-z0-9_$]+)+(?: |:|$)|[A-Za-z0-9_./$-]+(?::[A-Za-z0-9_<>]+)*:[0-9]+(?: |\t)|"
+    r"[A-Za-z0-9_.$/-]+ - |\||--*(?: |$)|: )"
+)
+_HEAD = rf"(?s)^((?:[\[(<]?({TIME})[\])>]?|{CLOCK}|{KLOG})?(?:[\s:|,-]*{_PIECE})*[\s|:,-]*)(.*)$"
+#: A first word with a colon behind it is the name of the logger, unless it is one of these.
+_NAMED = r"(?s)^([a-z_][A-Za-z0-9_.$/-]*):(\s+)"
+_NO_LOGGERS = (
+    "cache", "model", "hit", "miss", "load", "loading", "loaded", "unload", "unloading", "unloaded", "reload",
+    "reloading", "reloaded", "evict", "evicting", "evicted", "registry", "rollout", "rollback", "deploy", "deployed",
+    "promoted", "starting", "started",
+)  # fmt: skip
+
+_SAMPLED = 64  # lines that tell how long heads are
+_MARGIN = 12  # characters of the message that are looked at with its head
+_LONGEST = 400  # characters; a head is shorter
+#: So much of a message must be seen to know that the head ends before it: no bracket, and a word with what follows.
+_SURELY = r"(?s)^[^\[\s]\S*\s\S*\s?[^\s-]"
+
+#: What the name of a thread or logger says of the message behind it: [ModelCache] miss for ...
+_ABOUT = (("(?i)model[ _.-]?cache", "model cache"), ("(?i)cache", "cache"))
+
+CUT: pl.Schema = pl.Schema({"time": pl.String(), "about": pl.String(), "message": pl.String()})
+_BOUNDS = ("_length", "_start", "_span", "about")
+
+
+def cut(text: pl.Series) -> pl.DataFrame:
+    """Return CUT, one row a text: its time as written, the cache that its head names, and its message."""
+    reach = _reach(text)
+    lines = pl.DataFrame({"text": text, "_masked": text.str.slice(0, reach).str.replace_all("[0-9]", "0")})
+    distinct = lines.select(pl.col("_masked").unique())
+    if distinct.height * 2 > len(text):
+        return _divided(lines.with_columns(_bounds(pl.col("text"))))
+    whole = pl.col("_masked").str.len_chars() < reach
+    sure = whole | pl.col("_masked").str.slice(pl.col("_length")).str.contains(_SURELY)
+    read = distinct.with_columns(_bounds(pl.col("_masked"))).with_columns(_sure=sure)
+    placed = lines.join(read, on="_masked", how="left", maintain_order="left")
+    doubtful = ~placed["_sure"]
+    if not doubtful.any():
+        return _divided(placed)
+    again = placed.filter(doubtful).select(_bounds(pl.col("text")))
+    at = doubtful.arg_true()
+    return _divided(placed.with_columns(placed[name].scatter(at, again[name]) for name in _BOUNDS))
+
+
+def _reach(text: pl.Series) -> int:
+    """Return how many characters of each line to look at: enough for nearly every head of a sample."""
+    sample = text.gather_every(max(1, len(text) // _SAMPLED)).head(_SAMPLED)
+    lengths = pl.DataFrame({"text": sample}).select(_bounds(pl.col("text")))["_length"].sort().to_list()
+    return int(lengths[len(lengths) * 9 // 10]) + _MARGIN if lengths else _LONGEST
+
+
+def _bounds(text: pl.Expr) -> list[pl.Expr]:
+    """Return, in characters, how long the head is and where its time stands; and what the head is about."""
+    groups = text.str.slice(0, _LONGEST).str.extract_groups(_HEAD).struct
+    head, time, rest = groups["1"], pl.coalesce(groups["2"], groups["3"]), groups["4"]
+    name = rest.str.extract(_NAMED, 1)
+    logger = pl.when(~name.is_in(list(_NO_LOGGERS))).then(rest.str.extract(_NAMED, 0)).fill_null("")
+    names = pl.concat_str(head, logger)
+    return [
+        names.str.len_chars().alias("_length"),
+        head.str.find(time, literal=True).alias("_start"),
+        time.str.len_bytes().alias("_span"),
+        about(names).alias("about"),
+    ]
+
+
+def about(names: pl.Expr) -> pl.Expr:
+    """Return which cache the names of threads and loggers are about, null for none."""
+    return pl.coalesce(pl.when(names.str.contains(pattern)).then(pl.lit(word)) for pattern, word in _ABOUT)
+
+
+def _divided(placed: pl.DataFrame) -> pl.DataFrame:
+    text = pl.col("text")
+    time = pl.when(pl.col("_start").is_not_null()).then(text.str.slice(pl.col("_start"), pl.col("_span")))
+    return placed.select(
+        time=time.str.replace(r" ?(?:UTC|GMT)$", "Z"), about="about", message=text.str.slice(pl.col("_length"))
+    )
