@@ -1,4 +1,4 @@
-"""Makes sample-logs/: one small incident a folder, and beside it NAME.EXPECT.json, which says what is so.
+"""Makes sample-logs/: one small incident a folder, with an EXPECT.json in it that says what is so.
 
 python -m tests.make_samples [FOLDER]
 """
@@ -35,8 +35,9 @@ def make(folder: Path) -> None:
         shutil.rmtree(folder / name, ignore_errors=True)
         run = simulate(sample.scenario, sample.seed)
         write(run, folder / name, sample.dialect)
-        expect = json.dumps(expectation(sample, run, folder / name), indent=1)
-        (folder / f"{name}.EXPECT.json").write_text(expect + "\n", encoding="utf-8", newline="\n")
+        # on one line: a tool that is pointed at the folder reads it as one quiet line of JSON
+        expect = json.dumps(expectation(sample, run, folder / name))
+        (folder / name / "EXPECT.json").write_text(expect + "\n", encoding="utf-8", newline="\n")
 
 
 def expectation(sample: Sample, run: Simulated, logs: Path) -> dict[str, object]:

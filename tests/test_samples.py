@@ -26,7 +26,7 @@ LIMIT = 300_000  # bytes of logs a sample
 
 @functools.cache
 def expectation(name: str) -> dict:
-    return json.loads((ROOT / f"{name}.EXPECT.json").read_text())
+    return json.loads((ROOT / name / "EXPECT.json").read_text())
 
 
 @pytest.fixture(scope="module")
