@@ -42,6 +42,7 @@ def test_a_cause_is_at_least_as_bad_as_its_effect():
     first, second = told(SHIFT, REGRESSION)
     assert first.severity is Severity.CRITICAL
     assert first.score == second.score == 800.0
+    assert first.impact.excess_misses == 900.0
 
 
 def test_an_event_on_other_replicas_explains_nothing():

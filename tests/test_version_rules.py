@@ -191,6 +191,22 @@ def test_a_regression_that_is_still_short_is_told_with_low_confidence():
     assert finding.ongoing
 
 
+def test_a_stale_load_in_the_last_seconds_of_a_log_is_told_as_low():
+    loads = [E(e.at, e.op, e.replica, e.version, e.model) for e in STALE if e.op != "lookup"]
+    events = [*(E(0, "load", r, "v1") for r in "abc"), *loads, E(1815, "load", "a", "1", model="other")]
+    (finding,) = found("version-regression", events)
+    assert (finding.confidence, finding.severity) == (Confidence.LOW, Severity.LOW)
+
+
+def test_unloads_of_a_shutdown_are_no_regression():
+    loads = [
+        *(E(0, "load", r, v) for r in "abc" for v in ("v1", "v2")),
+        E(3000, "unload", "a", "v2"),
+        E(3001, "unload", "a", "v1"),
+    ]
+    assert not found("version-regression", loads)
+
+
 def test_a_single_replica_cannot_show_that_the_fleet_stayed():
     (finding,) = found("version-regression", [e for e in STALE if e.replica == "b"])
     assert (finding.confidence, finding.severity) == (Confidence.LOW, Severity.MEDIUM)

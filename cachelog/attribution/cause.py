@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from cachelog.contract.finding import Cause, Confidence, Finding, Severity
+from cachelog.contract.finding import Cause, Confidence, Finding
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import lasting, percent
@@ -33,20 +33,30 @@ def link(findings: Sequence[Finding], frames: Frames, limits: Limits) -> list[Fi
     """Return the findings, effects with their causes and causes with at least the severity of what they explain."""
     causes = [f for f in findings if f.rule in CAUSES]
     linked = [_explained(f, causes, frames, limits) if f.rule in EFFECTS and _rises(f) else f for f in findings]
-    worst: dict[str, Severity] = {}
-    for finding in linked:
-        if finding.caused_by and finding.causes[0].confidence is not Confidence.LOW:
-            worst[finding.caused_by] = max(finding.severity, worst.get(finding.caused_by, Severity.INFO))
-    return [_raised(f, worst.get(f.fingerprint, f.severity)) for f in linked]
+    brought = {f.fingerprint: [e for e in linked if e.caused_by == f.fingerprint] for f in linked}
+    return [_charged(f, brought[f.fingerprint]) for f in linked]
 
 
 def _rises(finding: Finding) -> bool:
     return (finding.impact.excess_misses or 0.0) > 0
 
 
-def _raised(finding: Finding, severity: Severity) -> Finding:
-    """What was meant, a rollback, stays information however much it cost."""
-    return finding if finding.rule == "rollback" else replace(finding, severity=max(finding.severity, severity))
+def _charged(finding: Finding, effects: Sequence[Finding]) -> Finding:
+    """Charge a cause with what its effects cost on its replicas, and give it their severity.
+
+    Its own figure is against the other replicas meanwhile, and too low where they share a cache with its own. What was
+    meant, a rollback, stays information however much it cost.
+    """
+    sure = [e for e in effects if e.causes[0].confidence is not Confidence.LOW and e.rule == "miss-rate-shift"]
+    if not sure or finding.rule == "rollback":
+        return finding
+    share = [e.causes[0].share or 0.0 for e in sure]
+    cost = sum(s * (e.impact.excess_misses or 0.0) for s, e in zip(share, sure, strict=True))
+    low = sum(s * (e.impact.excess_misses_low or 0.0) for s, e in zip(share, sure, strict=True))
+    impact = finding.impact
+    if cost > (impact.excess_misses or 0.0):
+        impact = replace(impact, excess_misses=round(cost, 1), excess_misses_low=round(low, 1))
+    return replace(finding, severity=max([finding.severity, *(e.severity for e in sure)]), impact=impact)
 
 
 def _explained(effect: Finding, causes: Sequence[Finding], frames: Frames, limits: Limits) -> Finding:

@@ -30,18 +30,18 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-import numpy as np
 import polars as pl
 
 from cachelog.contract.finding import Confidence, Evidence, Finding, Impact, Number, Severity
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import lasting, listed, percent, replicas
-from cachelog.metrics.excursions import is_cold
 from cachelog.metrics.harm import added_seconds
 from cachelog.metrics.proportions import wilson
+from cachelog.metrics.rates import Rate
 from cachelog.metrics.series import Series, series
-from cachelog.metrics.settling import ColdEvent, Rate, Wave, cold_events, waves
+from cachelog.metrics.settling import ColdEvent, Wave, cold_events, waves
+from cachelog.metrics.spans import is_cold
 
 _SHOWN = 3  # replicas whose lines are cited
 _ROLES = {"load": "loaded", "restart": "restarted", "flush": "flushed", "served": "first seen with this version"}
@@ -99,8 +99,7 @@ def _finding(one: Series, wave: Wave, frames: Frames, limits: Limits) -> Finding
 
 def _end(one: Series, wave: Wave, frames: Frames) -> datetime:
     """Return when the last replica had settled, else the last that was seen of it."""
-    last = int(np.flatnonzero(wave.mask.any(0))[-1])
-    return min(one.time(last + 1), frames.end)
+    return min(one.time(wave.last + 1), frames.end)
 
 
 def _is_stuck(one: Series, wave: Wave, limits: Limits) -> bool:

@@ -45,10 +45,11 @@ from cachelog.contract.rule import Frames
 from cachelog.contract.wording import listed, percent
 from cachelog.metrics.ages import Stretch, certain_share
 from cachelog.metrics.control import Control, Found, control
-from cachelog.metrics.excursions import Excursion, Study, changes, touching
+from cachelog.metrics.excursions import Excursion, changes
 from cachelog.metrics.harm import added_seconds, severity_of_harm
 from cachelog.metrics.proportions import newcombe, wilson
 from cachelog.metrics.settling import ColdEvent
+from cachelog.metrics.spans import Study, touching
 
 _MISSES = 3  # cited misses after the onset
 _HITS = 2  # cited hits before it
@@ -199,7 +200,7 @@ def _severity(shift: _Shift) -> Severity:
     told, limits = shift.excursion, shift.limits
     if not told.rising:
         return Severity.INFO
-    moved = _odds(told.moved_after.value) / _odds(told.moved_before.value)
+    moved = told.moved_after.odds / told.moved_before.odds
     difference = told.moved_after.value - told.moved_before.value
     if shift.seasonal:  # the level before may have been another time of day
         moved, difference = told.odds_ratio, told.difference / max(shift.share, 1e-9)
@@ -209,11 +210,6 @@ def _severity(shift: _Shift) -> Severity:
     if shift.doubtful:
         return Severity(max(worst - 1, Severity.LOW))
     return worst
-
-
-def _odds(rate: float) -> float:
-    held = min(max(rate, 1e-4), 1 - 1e-4)
-    return held / (1 - held)
 
 
 def _confidence(shift: _Shift) -> Confidence:

@@ -8,7 +8,8 @@ Why it matters
     on one replica only, and it is easily overlooked because each start looks healthy.
 
 How it decides
-    Lines with which a process reports that it starts, but for the first sign of the replica in the log. Models loaded between two starts tell what comes back.
+    Lines with which a process reports that it starts, but for the first sign of the replica in the log. Models
+    loaded between two starts tell what comes back.
 
 When it stays quiet
     One or two starts of a replica: that is a rollout, or somebody's hand.

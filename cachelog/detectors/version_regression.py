@@ -118,7 +118,7 @@ def _severity(
         return Severity.CRITICAL
     if (stale or 0) >= limits.stale_high or share >= limits.stale_critical or (cost is not None and cost.low > 0):
         return Severity.HIGH
-    short = sure is Confidence.LOW and not episode.ongoing
+    short = sure is Confidence.LOW and (not episode.ongoing or max(s.held for s in episode.steps) < limits.skew_s)
     return Severity.LOW if short else Severity.MEDIUM
 
 
@@ -140,11 +140,15 @@ def _summary(episode: Episode, stale: int | None, total: int | None, cost: Exces
     if stale is not None and total:
         parts.append(f"{stale:,} of {total:,} lookups since then got {episode.older} ({percent(stale / total)}).")
     if cost and cost.low > 0:
-        parts.append(
-            f"Their miss rate went from {percent(cost.rate_before)} to {percent(cost.rate_after)}:"
-            f" {cost.misses:,.0f} extra misses (at least {cost.low:,.0f})."
-        )
+        parts.append(_cost(cost))
     return " ".join(parts)
+
+
+def _cost(cost: Excess) -> str:
+    said = f"Their miss rate went from {percent(cost.rate_before)} to {percent(cost.rate_after)}"
+    if cost.shared:
+        return f"{said}, and that of the others rose with it: they seem to share a cache."
+    return f"{said}: {cost.misses:,.0f} extra misses (at least {cost.low:,.0f})."
 
 
 def _others(episode: Episode) -> str:

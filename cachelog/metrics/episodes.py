@@ -319,8 +319,8 @@ def _verdict(
 def certainty(episode: Episode, limits: Limits) -> Confidence:
     """High: both versions held as long as METHODS §4 asks; medium: as long as this log allows; low: shorter.
 
-    A fleet of one cannot show that the others stayed, and an order only observed, or a newer version only
-    seen on peers, is never certain.
+    A fleet of one cannot show that the others stayed, and an order only observed, or a newer version only seen on
+    peers, is never certain.
     """
     held, dwell = max(s.held for s in episode.steps), max(s.dwell for s in episode.steps)
     if len(episode.fleet) == 1:

@@ -30,6 +30,7 @@ class Excess:
     rate_before: float
     rate_after: float
     rate_others: float | None  # of the replicas not affected, meanwhile
+    shared: bool  # the others rose by at least half as much: what they share, a cache perhaps, carries it over
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,4 +90,5 @@ def _difference(before: _Tally, after: _Tally, others_before: _Tally, others_aft
     extra = after.misses - after.lookups * expected
     low = extra - 1.96 * after.lookups * math.sqrt(variance)
     others = others_after.rate if controlled else None
-    return Excess(after.lookups, extra, low, before.rate, after.rate, others)
+    shared = controlled and drift > 0 and 2 * drift >= after.rate - before.rate
+    return Excess(after.lookups, extra, low, before.rate, after.rate, others, shared)

@@ -139,6 +139,7 @@ class _Run:
     source: int | None
     line: int | None
     by: str
+    emptied: bool = False  # it ended with nothing resident: a shutdown, not the end of the log
 
 
 def levels(
@@ -294,6 +295,7 @@ def _runs(turns: Sequence[_Turn], end: datetime) -> list[_Run]:
         before.end = after.start
     if runs and empty_since is not None and empty_since > runs[-1].start:
         runs[-1].end = max(min(runs[-1].end, end), empty_since) if runs[-1].by == "lookup" else empty_since
+        runs[-1].emptied = True
     return runs
 
 
@@ -307,9 +309,13 @@ def _begun(top: int, ts: datetime, end: datetime, together: Sequence[_Turn]) -> 
 
 
 def _steady(runs: list[_Run], limits: Limits) -> list[_Run]:
-    """Drop runs shorter than the skew of clocks and the overlap of a rollout, and merge what then touches."""
+    """Drop runs shorter than the skew of clocks and the overlap of a rollout, and merge what then touches.
+
+    The last run stays when a load began it and the log ends on it: how long it will hold nobody knows yet.
+    """
     merged = _merged(runs)
-    long = [run for run in merged if (run.end - run.start).total_seconds() >= limits.skew_s]
+    last = merged[-1:] if merged and merged[-1].by == "load" and not merged[-1].emptied else []
+    long = [run for run in merged if (run.end - run.start).total_seconds() >= limits.skew_s or run in last]
     return _merged(long)
 
 
@@ -317,7 +323,7 @@ def _merged(runs: Sequence[_Run]) -> list[_Run]:
     kept: list[_Run] = []
     for run in runs:
         if kept and kept[-1].ord == run.ord:
-            kept[-1].end = run.end
+            kept[-1].end, kept[-1].emptied = run.end, run.emptied
         else:
             if kept:
                 kept[-1].end = max(kept[-1].end, run.start)
