@@ -306,7 +306,10 @@ def _judged(
 def _verdict(
     steps: Sequence[Step], fleet: Sequence[str], affected: int, announced: Rollout | None, limits: Limits
 ) -> Verdict:
-    """`affected` replicas had the newer version, or should have it. A fleet of one cannot show that the rest stayed: only an announcement makes its step back a rollback."""
+    """Tell an episode by who went along; `affected` replicas had the newer version, or should have it.
+
+    A fleet of one cannot show that the rest stayed: only an announcement makes its step back a rollback.
+    """
     if announced:
         return "rollback"
     if len(fleet) > 1 and affected <= max(1, limits.canary_share * len(fleet)) and len(steps) >= affected:
