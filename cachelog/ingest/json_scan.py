@@ -84,13 +84,16 @@ def _scan_polars(block: bytes) -> Scanned:
     ends = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n"))
     starts = np.concatenate([[0], ends[:-1] + 1]) if len(ends) else ends
     first = np.frombuffer(block, np.uint8)[starts]
-    blank, other, indented = _no_objects(block, starts, ends, np.flatnonzero(first != ord("{")))
-    objects = np.union1d(np.flatnonzero(first == ord("{")), indented).astype(np.uint32)
+    braced = first == ord("{")
+    blank, other, indented = _no_objects(block, starts, ends, np.flatnonzero(~braced))
+    braced[indented] = True
+    objects = np.flatnonzero(braced).astype(np.uint32)
     short = objects[(ends - starts)[objects] <= DEFAULT.line_bytes]
     whole = len(short) == len(ends)
     data = block if whole else b"".join(block[starts[r] : ends[r] + 1] for r in short.tolist())
     parsed = jsonblocks.read(data, short)
-    bad = np.setdiff1d(objects, parsed["row"].to_numpy(), assume_unique=True)
+    braced[parsed["row"].to_numpy()] = False
+    bad = np.flatnonzero(braced).astype(np.uint32)
     return Scanned(grouped(json_app.shape(parsed)), bad, blank, other)
 
 
