@@ -17,6 +17,7 @@ import polars as pl
 
 from cachelog.contract.event import EVENT
 from cachelog.contract.limits import Limits
+from cachelog.metrics.windows import numbered
 from cachelog.versions.order import order
 
 _NOT_CHANGES = ("lookup", "sample", "expire")
@@ -240,13 +241,13 @@ def _served(
     counts: pl.DataFrame, ranks: pl.DataFrame, limits: Limits, base: timedelta
 ) -> Iterator[tuple[tuple[str, str], _Turn]]:
     """Turns out of lookups: a version that was served is resident until a gap much longer than its usual ones."""
-    keys = ["at", "ord"]  # `at` numbers the places, for sorting by a number costs less than by texts
-    places = counts.select("model", "replica").unique().sort("model", "replica").with_row_index("at")
+    keys = ["at", "ord"]
+    at, places = numbered(counts, ["model", "replica"])
     served = (
-        counts.filter(pl.col("version").is_not_null() & pl.col("replica").is_not_null() & (pl.col("cache") != "model"))
+        counts.with_columns(at)
+        .filter(pl.col("version").is_not_null() & pl.col("replica").is_not_null() & (pl.col("cache") != "model"))
         .filter(pl.col("lookups") > 0)
         .join(ranks.select("model", "version", "ord").drop_nulls("ord"), on=["model", "version"])
-        .join(places, on=["model", "replica"])
         .group_by(*keys, "w")
         .agg(pl.col("first").min(), pl.col("last").max(), pl.col("lookups").sum())
         .sort(*keys, "w")

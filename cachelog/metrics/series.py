@@ -15,7 +15,7 @@ import polars as pl
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
 from cachelog.metrics.proportions import Floats
-from cachelog.metrics.windows import LADDER, rate_known
+from cachelog.metrics.windows import LADDER, numbered, rate_known
 
 _MICRO = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -68,12 +68,17 @@ def _long(frames: Frames) -> pl.DataFrame:
     """Return model, cache, replica, at (base windows since the first of the period) | y, n."""
     since = pl.col("w") - _floor(frames.start, frames.base)
     at = since.dt.total_microseconds() // (frames.base // _MICRO)
+    labels = ["model", "cache", "replica"]
+    place, places = numbered(frames.counts.with_columns(pl.col("replica").fill_null("(unnamed)")), labels)
     return (
         frames.counts.lazy()
+        .with_columns(place.alias("place"))
         .filter(pl.col("lookups") > 0)
-        .group_by("model", "cache", replica=pl.col("replica").fill_null("(unnamed)"), at=at)
+        .group_by("place", at=at)
         .agg(y=pl.col("misses").sum(), n=pl.col("lookups").sum())
-        .sort("model", "cache", "replica", "at")
+        .sort("place", "at")
+        .join(places.lazy().rename({"at": "place"}), on="place", maintain_order="left")
+        .select(*labels, "at", "y", "n")
         .collect()
     )
 

@@ -79,6 +79,18 @@ def _latency(outcome: str) -> list[pl.Expr]:
     return [pl.when(mine).then(nanoseconds).alias(f"{outcome}_seconds"), timed.alias(f"{outcome}_timed")]
 
 
+def numbered(counts: pl.DataFrame, labels: list[str]) -> tuple[pl.Series, pl.DataFrame]:
+    """Return, per row, the number of its labels in their order, and the labels by number (`at`, labels).
+
+    To group and sort by a number costs a fraction of what texts cost. Counts are sorted, so there are few runs.
+    """
+    runs = counts.select(pl.struct(labels).rle_id()).to_series()
+    heads = counts.filter(runs.diff().fill_null(1) != 0).select(labels)
+    order = heads.unique().sort(labels).with_row_index("at")
+    at = heads.join(order, on=labels, nulls_equal=True, how="left", maintain_order="left")["at"]
+    return at.gather(runs), order
+
+
 def rate_known(cache: str, hits: int, stale: int) -> bool:
     """Return whether misses of this cache can be set against hits; servers log misses of loaded models only."""
     return cache != "model" or hits + stale > 0
