@@ -15,8 +15,9 @@ from typing import Literal
 import numpy as np
 
 from cachelog.contract.limits import Limits
-from cachelog.metrics.excursions import Excursion, Study
-from cachelog.metrics.settling import Rate
+from cachelog.metrics.excursions import Excursion
+from cachelog.metrics.rates import Rate
+from cachelog.metrics.spans import Study
 
 Scope = Literal["replicas", "model", "fleet"]
 Found = tuple[Study, Sequence[Excursion]]

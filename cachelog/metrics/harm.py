@@ -20,11 +20,12 @@ def severity_of_harm(
     lower end of the 95 % interval of the extra misses (with answers of a wrong version added, where there are any);
     `affected_share` the share of the model's lookups that went to the affected replicas.
     """
-    if dp >= limits.critical_rate and affected_share >= limits.critical_share and ongoing:
-        return Severity.CRITICAL if excess_low > 0 else Severity.LOW
+    enough = excess_low >= limits.medium_misses
+    if dp >= limits.critical_rate and affected_share >= limits.critical_share and ongoing and enough:
+        return Severity.CRITICAL
     if (dp >= limits.high_rate or odds >= limits.high_odds) and excess_low >= limits.high_misses:
         return Severity.HIGH
-    if dp >= limits.medium_rate and excess_low >= limits.medium_misses:
+    if dp >= limits.medium_rate and enough:
         return Severity.MEDIUM
     return Severity.LOW
 

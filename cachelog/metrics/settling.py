@@ -16,14 +16,12 @@ from datetime import datetime
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
 from cachelog.metrics.proportions import Floats
+from cachelog.metrics.rates import Mask, Rate
 from cachelog.metrics.series import Series
-
-Mask = NDArray[np.bool_]
 
 #: Operations that leave a cache cold. Beside them, "served" stands for the first lookup of a version whose load left
 #: no line (access logs), "first" for the first lookups of a replica.
@@ -40,19 +38,6 @@ class ColdEvent:
     version: str | None = None
     source: int | None = None
     line: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """Misses of lookups; counts may be fractional."""
-
-    misses: float
-    lookups: float
-
-    @property
-    def value(self) -> float:
-        """Return the rate, 0 without lookups."""
-        return self.misses / self.lookups if self.lookups else 0.0
 
 
 @dataclass(frozen=True)
@@ -72,9 +57,10 @@ class Wave:
     seen_s: float  # seconds after an event that the log shows at most
 
     @property
-    def replicas(self) -> tuple[str, ...]:
-        """Return the replicas of the wave, sorted."""
-        return tuple(sorted({event.replica for event in self.events}))
+    def last(self) -> int:
+        """Return the last window in which a replica of the wave was cold."""
+        cold = np.flatnonzero(self.mask.any(0))
+        return int(cold[-1]) if len(cold) else self.first
 
 
 @dataclass(frozen=True)
