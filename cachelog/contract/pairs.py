@@ -30,6 +30,7 @@ _DOUBLE = r"""\"((?:[^\"\\]|\\.)*)\"[,;)\]}>]*"""
 _SINGLE = r"""'([^']*)'[,;)\]}>]*"""
 _BARE = r"""([^ \t"',;)\]}>][^ \t,;)\]}>]*)"""
 _MESSY = r"""([^ \t"'][^ \t]*)"""  # may end in punctuation that is not part of the value
+_SPOKEN = "words"  # a value that goes on over the words after it
 _TOKEN = re.compile(
     rf"(?P<open>{_OPENERS})(?:(?P<key>{KEY})=(?P<value>{VALUE})|(?P<mixed>{_MIXED})|(?P<alpha>{_ALPHA}))(?=[ \t]|$)"
 )
@@ -58,7 +59,7 @@ class Wanted:
 class _Layout:
     pattern: str
     names: tuple[str, ...]  # of the groups
-    kinds: tuple[str, ...]  # how the values of the names are written: _DOUBLE, _SINGLE, _BARE or _MESSY
+    kinds: tuple[str, ...]  # how the values of the names are written: _DOUBLE, _SINGLE, _BARE, _MESSY or _SPOKEN
     flags: tuple[str, ...]
 
 
@@ -74,23 +75,41 @@ ALL = Wanted(
 )
 
 
+#: Layouts that lines had before, the latest first: logs keep theirs. They only save the time of learning them again.
+_known: dict[Wanted, tuple[_Layout, ...]] = {}
+
+
 def read(text: pl.Series, wanted: Wanted = ALL) -> pl.DataFrame:
     """Return one row a text, one String column a wanted key that occurs; an empty value is null."""
     rest = text.alias("text").to_frame().with_row_index("at")
-    parts: list[pl.DataFrame] = []
+    known = _known.get(wanted, ())
+    rest, parts, used = _matched(rest, known)
     for _ in range(_ROUNDS):
-        if rest.height < _RARE:
+        if (before := rest.height) < _RARE:
             break
-        before = rest.height
-        for layout in _learn(rest["text"], wanted):
-            found, rest = _match(rest, layout)
-            parts.append(found)
+        rest, found, learnt = _matched(rest, _learn(rest["text"], wanted))
+        parts, used = parts + found, learnt + used
         if before - rest.height < _RARE:
             break
+    _known[wanted] = tuple(dict.fromkeys([*used, *known]))[:_LAYOUTS]
     parts.append(_tokenised(rest, wanted))
     whole = pl.concat([part for part in parts if part.height] or parts[-1:], how="diagonal")
     ordered = whole if whole["at"].is_sorted() else whole.sort("at")
     return ordered.drop("at")
+
+
+def _matched(rest: pl.DataFrame, layouts: Iterable[_Layout]) -> tuple[pl.DataFrame, list[pl.DataFrame], list[_Layout]]:
+    """Return the lines that have none of the layouts, what the others say, and the layouts that were of use."""
+    parts: list[pl.DataFrame] = []
+    used: list[_Layout] = []
+    for layout in layouts:
+        if rest.height < _RARE:
+            break
+        found, rest = _match(rest, layout)
+        if found.height:
+            parts.append(found)
+            used.append(layout)
+    return rest, parts, used
 
 
 def canonical(found: pl.DataFrame) -> pl.DataFrame:
@@ -147,21 +166,25 @@ def _layout(line: str | None, wanted: Wanted) -> _Layout | None:
             part += ")"
         parts.append(part)
     names = tuple(t["key"] for i, t in enumerate(tokens) if last.get(t["key"]) == i and t["value"])
-    kinds = tuple(_kind(tokens[last[name]]["value"]) for name in names)
-    words = (t["alpha"] for i, t in enumerate(tokens) if i not in spoken)
+    kinds = tuple(_SPOKEN if last[name] + 1 in spoken else _kind(tokens[last[name]]["value"]) for name in names)
+    silent = _spoken(tokens, None, wanted)
+    words = (t["alpha"] for i, t in enumerate(tokens) if i not in silent)
     flags = tuple(sorted({word for word in words if word in wanted.flags and word not in last}))
     return _Layout("(?s)^[ \t]*" + "[ \t]+".join(parts) + "[ \t]*$", names, kinds, flags)
 
 
-def _spoken(tokens: Sequence[re.Match[str]], last: Mapping[str, int], wanted: Wanted) -> frozenset[int]:
-    """Return the positions of the bare words that continue an unquoted message: hit in `msg=cache hit model=x`."""
+def _spoken(tokens: Sequence[re.Match[str]], last: Mapping[str, int] | None, wanted: Wanted) -> frozenset[int]:
+    """Return the positions of the bare words that continue an unquoted message: hit in `msg=cache hit model=x`.
+
+    Of equal keys the last counts; None for `last` means all.
+    """
     found: set[int] = set()
     open_message = False
     for i, token in enumerate(tokens):
         if token["key"]:
-            speaks = last.get(token["key"]) == i and token["key"] in wanted.prose
-            open_message = speaks and token["value"][:1] not in ("", '"', "'")
-        elif i and open_message:
+            counts = token["key"] in wanted.prose and (last is None or last.get(token["key"]) == i)
+            open_message = counts and token["value"][:1] not in ("", '"', "'")
+        elif open_message:
             found.add(i)
     return frozenset(found)
 
@@ -202,6 +225,8 @@ def _match(rest: pl.DataFrame, layout: _Layout) -> tuple[pl.DataFrame, pl.DataFr
 def _finished(value: pl.Series, kind: str) -> pl.Series:
     if kind == _BARE:
         return value
+    if kind == _SPOKEN:
+        return _null_if_empty(_trimmed(value.str.replace_all("[ \t]+", " ")))
     return _null_if_empty(_trimmed(value) if kind == _MESSY else unescape(value) if kind == _DOUBLE else value)
 
 
@@ -250,7 +275,9 @@ def _tokenised(rest: pl.DataFrame, wanted: Wanted) -> pl.DataFrame:
         "at",
         key=pl.when(flag).then(pl.col("token")).otherwise(pl.col("key")),
         raw=pl.when(flag).then(pl.lit("true")).otherwise(pl.col("raw")),
+        flag=flag,
     ).filter(pl.col("key").is_in(sorted(wanted.keys | wanted.flags)))
+    pairs = pairs.sort(~pl.col("flag"), maintain_order=True)  # the last counts, and a pair before a bare word
     value = _value(pairs["raw"])
     return _wide(rest.select("at"), pairs.with_columns(value=value))
 

@@ -128,13 +128,20 @@ def _seconds(columns: Sequence[str]) -> pl.Expr:
 
 def _with_models(asked: pl.DataFrame) -> pl.DataFrame:
     """Read each distinct pair of paths once; the upstream's first, as gateways put the version there."""
-    places = ["upstream", "path"]
-    distinct = (
-        asked.select(places)
-        .unique()
-        .with_columns(
-            url_model=pl.coalesce(urls.model(pl.col(place)) for place in places),
-            url_version=pl.coalesce(urls.version(pl.col(place)) for place in places),
-        )
+    places = ("upstream", "path")
+    short = asked.with_columns(_without_query(place).alias(f"_{place}") for place in places)
+    keys = [f"_{place}" for place in places]
+    distinct = short.select(keys).unique()
+    read = distinct.with_columns(
+        url_model=pl.coalesce(urls.model(pl.col(key)) for key in keys),
+        url_version=pl.coalesce(urls.version(pl.col(key)) for key in keys),
     )
-    return asked.join(distinct, on=places, how="left", nulls_equal=True, maintain_order="left")
+    return short.join(read, on=keys, how="left", nulls_equal=True, maintain_order="left")
+
+
+def _without_query(place: str) -> pl.Expr:
+    """Drop a query that names neither model nor version: what differs from request to request stands there."""
+    path = pl.col(place)
+    telling = path.str.contains_any(["odel=", "odel_name=", "odelName=", "ersion="])
+    bare = path.str.extract(r"(?s)^([^?]*)")
+    return pl.when(path.str.contains("?", literal=True) & ~telling).then(bare).otherwise(path)

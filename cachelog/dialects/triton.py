@@ -15,8 +15,8 @@ NAME = "triton"
 SAMPLES = (
     'I1123 15:09:56.579892 10645 model_lifecycle.cc:472] "loading: fraud:41"',
     "I1123 15:09:57.932261 10645 model_lifecycle.cc:839] \"successfully loaded 'fraud'\"",
-    "I0421 20:17:23.436337 1 model_repository_manager.cc:1239] successfully loaded 'a' version 1I0421 20:17:23.436445 1 "
-    "model_repository_manager.cc:1239] successfully loaded 'b' version 1",
+    "I0421 20:17:23.436337 1 model_repository_manager.cc:1239] successfully loaded 'a' version 1I0421 20:17:23.436445 "
+    "1 model_repository_manager.cc:1239] successfully loaded 'b' version 1",
     "2022-05-23T23:49:14Z I 153 model_lifecycle.cc:624] successfully unloaded 'fraud' version 41",
     "E1010 00:39:51.711103 1 model_lifecycle.cc:596] failed to load 'yolox' version 1: Internal: failed to stat file",
     'W1123 15:09:56.252611 10645 pinned_memory_manager.cc:273] "Unable to allocate pinned system memory"',

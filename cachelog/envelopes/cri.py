@@ -20,7 +20,8 @@ SAMPLES = (
 )
 
 _TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})"
-_LINE = rf"(?s)^({_TIME}) (stdout|stderr) ([FP])(?::[^ ]*)?(?: (.*))?$"
+_PREFIX = r"^(([^ ]+) (stdout|stderr) ([FP])(?::[^ ]*)?(?: |$))"
+_LONGEST = 200  # characters before the text
 
 #: Lines that the next line of their stream goes on with; the group is the stream.
 OPEN = re.compile(rb"^[0-9T:.Z+-]{20,40} (stdout|stderr) P(?::[^ ]*)?(?: |$)")
@@ -33,23 +34,20 @@ _LINK = re.compile(r"(?:^|[/\\])([^/\\_]+)_[^/\\_]+_[^/\\]+-[0-9a-f]{64}\.log")
 
 def claim(text: pl.Expr) -> pl.Expr:
     """Return whether a line has a time, a stream and a tag."""
-    return text.str.contains(rf"^{_TIME} (?:stdout|stderr) [FP](?:[: ]|$)")
+    return text.str.contains(rf"^{_TIME} (?:stdout|stderr) [FP](?::[^ ]{{0,99}})?(?: |$)")
 
 
 def unwrap(lines: pl.DataFrame) -> pl.DataFrame:
     """Return one UNWRAPPED row a line; the pod is not in the line, see `locus`."""
-    groups = lines["text"].str.extract_groups(_LINE).struct.rename_fields(["env_time", "stream", "tag", "text"])
-    return (
-        lines.select("row")
-        .hstack(groups.struct.unnest())
-        .select(
-            "row",
-            pl.col("text").fill_null(""),
-            "env_time",
-            pl.lit(None, pl.String).alias("env_replica"),
-            "stream",
-            partial=pl.col("tag") == "P",
-        )
+    names = ["prefix", "env_time", "stream", "tag"]
+    prefix = lines["text"].str.head(_LONGEST).str.extract_groups(_PREFIX).struct.rename_fields(names).struct.unnest()
+    return lines.hstack(prefix).select(
+        "row",
+        pl.col("text").str.slice(pl.col("prefix").str.len_bytes()),
+        "env_time",
+        pl.lit(None, pl.String).alias("env_replica"),
+        "stream",
+        partial=pl.col("tag") == "P",
     )
 
 
