@@ -64,7 +64,7 @@ def analyze(paths: Sequence[str], options: Options = Options(), progress: Progre
         found, errors = _detect(events.lazy(), frames, options.limits)
         ranked = rank.rank(link(rank.named(found), frames, options.limits))
         models = windows.models(frames)
-        cited = _cited(_asked(ranked, options), staged.sources, spool)
+        cited = _cited(_asked(ranked, options), staged, spool)
         return _report(staged, models, cited, errors, frames)
     finally:
         lines.drop_spool(spool)
@@ -155,13 +155,17 @@ def _asked(findings: Sequence[Finding], options: Options) -> list[Finding]:
     return [f if f.caused_by in shown else replace(f, caused_by=None) for f in kept]
 
 
-def _cited(findings: Sequence[Finding], sources: Sequence[Source], spool: str | None) -> tuple[Finding, ...]:
+def _cited(findings: Sequence[Finding], staged: Staged, spool: str | None) -> tuple[Finding, ...]:
     """Read the cited lines again and put their paths and texts into the evidence."""
     wanted: dict[int, set[int]] = {}
     for finding in findings:
         for item in finding.evidence:
             wanted.setdefault(item.source, set()).add(item.line)
-    texts = {index: lines.cite(sources[index], sorted(numbers), 0, spool) for index, numbers in sorted(wanted.items())}
+    sources = staged.sources
+    texts = {
+        index: lines.cite(sources[index], sorted(numbers), 0, spool, staged.marks.get(index, ()))
+        for index, numbers in sorted(wanted.items())
+    }
 
     def cited(item: Evidence) -> Evidence:
         return replace(item, path=sources[item.source].path, text=texts[item.source].get(item.line, ""))

@@ -288,3 +288,27 @@ def test_thousands_of_tiny_files_are_read_in_a_moment(tmp_path):
     assert time.perf_counter() - started < 5
     assert staged.events.height == 2000
     assert staged.events["source"].n_unique() == 2000
+
+
+@pytest.mark.parametrize("end", [b"\n", b""])
+@pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf"])
+def test_a_line_is_cited_by_where_its_block_begins_as_by_reading_all(tmp_path, start, end):
+    path = tmp_path / "a.log"
+    path.write_bytes(start + b"\n".join(b"line %d" % i for i in range(1, 301)) + end)
+    log, source = ReadLog(), Source(str(path))
+    list(units([source], log, limits=replace(DEFAULT, block_bytes=200)))
+    marks = log.marks[0]
+    assert len(marks) > 10
+    wanted = [1, 2, 150, 299, 300]
+    assert cite(source, wanted, marks=marks) == cite(source, wanted) == {n: f"line {n}" for n in wanted}
+    path.write_bytes(b"grown\n" + path.read_bytes())
+    assert cite(source, [1, 2], marks=marks)[1] == "grown"
+
+
+def test_no_offsets_are_kept_where_a_line_was_given_up(tmp_path):
+    path = tmp_path / "a.log"
+    path.write_bytes(b"one\n" + b"x" * 5000 + b"\nthree\n")
+    log, source = ReadLog(), Source(str(path))
+    list(units([source], log, limits=replace(DEFAULT, block_bytes=100, line_bytes=1000)))
+    assert log.marks[0] == []
+    assert cite(source, [3], marks=log.marks[0]) == {3: "three"}

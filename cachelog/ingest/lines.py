@@ -12,7 +12,9 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import BinaryIO
 
 import numpy as np
@@ -73,10 +75,14 @@ class Piece:
 
 @dataclass
 class ReadLog:
-    """What reading itself learnt, by input: bytes after decompression and why an input ended early."""
+    """What reading itself learnt, by input: bytes after decompression, why an input ended early, and where lines are.
+
+    `marks` are (line, offset in the decompressed bytes) at which a block begins or the input ends, ascending.
+    """
 
     bytes: dict[int, int] = field(default_factory=dict)
     notes: dict[int, str] = field(default_factory=dict)
+    marks: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
 
 
 def units(
@@ -99,7 +105,7 @@ def units(
     for index, source in enumerate(sources):
         if source.note:
             continue
-        line = 1
+        line, marks = 1, log.marks.setdefault(index, [])
         for block in _blocks(index, source, log, piece, limits, spool, advance):
             if size and size + len(block) > limits.block_bytes:
                 yield Unit(b"".join(parts), tuple(segments), rows)
@@ -108,6 +114,8 @@ def units(
             segments.append(Segment(rows, index, line))
             parts.append(block)
             rows, size, line = rows + count, size + len(block), line + count
+            if marks:  # none while offsets are not known
+                marks.append((line, marks[-1][1] + len(block)))
     if parts:
         yield Unit(b"".join(parts), tuple(segments), rows)
 
@@ -126,7 +134,12 @@ def _blocks(
     try:
         for number, chunk in enumerate(_chunks(source, spool, advance, min(_CHUNK, limits.block_bytes))):
             log.bytes[index] = log.bytes.get(index, 0) + len(chunk)
-            yield from cutter.feed(chunk.removeprefix(_BOM) if number == 0 else chunk)
+            body = chunk.removeprefix(_BOM) if number == 0 else chunk
+            if number == 0:
+                log.marks[index].append((1, len(chunk) - len(body)))
+            yield from cutter.feed(body)
+            if cutter.overlong:  # what stands for the line is shorter than the line
+                log.marks[index].clear()
     except (OSError, EOFError, ValueError, zlib.error) as error:
         log.notes[index] = f"ended early: {getattr(error, 'strerror', None) or error}"
     yield from cutter.close()
@@ -325,14 +338,23 @@ def again(source: Source, spool: str | None) -> Source | None:
     return Source(copy) if copy and os.path.exists(copy) else None
 
 
-def cite(source: Source, wanted: Sequence[int], context: int = 0, spool: str | None = None) -> dict[int, str]:
+def cite(
+    source: Source,
+    wanted: Sequence[int],
+    context: int = 0,
+    spool: str | None = None,
+    marks: Sequence[tuple[int, int]] = (),
+) -> dict[int, str]:
     """Return the raw text of 1-based lines `wanted` with `context` lines around each, by line number.
 
-    Reads the input once more up to the last wanted line. Undecodable bytes are shown as escapes.
+    Reads the input once more up to the last wanted line; of a file that is not compressed only the blocks that hold
+    them, where `marks` (ReadLog.marks) tell. Undecodable bytes are shown as escapes.
     """
     if (kept := again(source, spool)) is None:
         return {}
     numbers = sorted({n for w in wanted for n in range(max(1, w - context), w + context + 1)})
+    if marks and not source.pipe and numbers and (picked := _picked(kept.path, numbers, marks)) is not None:
+        return picked
     found: dict[int, str] = {}
     first = 1
     for unit in units([kept], ReadLog()):
@@ -343,6 +365,25 @@ def cite(source: Source, wanted: Sequence[int], context: int = 0, spool: str | N
             break
         first = stop
     return found
+
+
+def _picked(path: str, numbers: list[int], marks: Sequence[tuple[int, int]]) -> dict[int, str] | None:
+    """Read only the blocks that hold lines; None where the file is compressed or has changed since."""
+    found: dict[int, str] = {}
+    with suppress(OSError), open(path, "rb") as raw:
+        if raw.read(len(_ZSTD)).startswith((_GZIP, _ZSTD)):
+            return None
+        for (first, start), (stop, end) in pairwise(marks):
+            if not (here := [n for n in numbers if first <= n < stop]):
+                continue
+            raw.seek(start)
+            data = raw.read(end - start)
+            data += b"" if data.endswith(b"\n") else b"\n"
+            if data.count(b"\n") != stop - first:
+                return None
+            found |= _pick(data, here, first)
+        return found
+    return None
 
 
 def _pick(data: bytes, numbers: list[int], first: int) -> dict[int, str]:

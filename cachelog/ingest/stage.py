@@ -27,12 +27,13 @@ _THREADS = max(2, min(4, os.cpu_count() or 2))
 
 @dataclass(frozen=True)
 class Staged:
-    """What reading gave: EVENT rows in no particular order, the inputs, and whether it was interrupted."""
+    """What reading gave: EVENT rows in no particular order, the inputs, whether it was interrupted, ReadLog.marks."""
 
     events: pl.DataFrame
     sources: tuple[Source, ...]
     inputs: tuple[InputReport, ...]
     partial: bool
+    marks: Mapping[int, Sequence[tuple[int, int]]]
 
 
 def stage(
@@ -64,7 +65,7 @@ def stage(
     except KeyboardInterrupt:
         partial = True
     gathered = pl.concat([pl.DataFrame(schema=EVENT), *parts], rechunk=False)
-    return Staged(_timed(_carried(gathered)), sources, books.report(sources, log), partial)
+    return Staged(_timed(_carried(gathered)), sources, books.report(sources, log), partial, log.marks)
 
 
 def _reader(
