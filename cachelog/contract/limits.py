@@ -54,7 +54,7 @@ class Limits:
     shift_known: float = 0.25  # lookups before, as a share of those after: under it the old level may be a passing low
     shift_same_s: float = 300.0  # onsets of models within this, beside their intervals, are one
     shift_fleet: float = 0.3  # share of the other models that shift too: it is the fleet (METHODS §7)
-    ages_rows: int = 500_000  # lookups of a model whose keys are followed; more are sampled by key
+    ages_rows: int = 100_000  # lookups of a model whose keys are followed; more are sampled by key
     ages_keyed: float = 0.8  # share of lookups that must have a key
     ages_certain: float = 0.5  # share of the excess that old and cold entries must leave
     slope_min_s: float = 6 * 3600  # over such a span the slope of a day would pass for a step (measured)

@@ -48,6 +48,7 @@ from cachelog.metrics.control import Control, Found, control
 from cachelog.metrics.excursions import Excursion, changes
 from cachelog.metrics.harm import added_seconds, severity_of_harm
 from cachelog.metrics.proportions import newcombe, wilson
+from cachelog.metrics.rates import rate_of
 from cachelog.metrics.settling import ColdEvent
 from cachelog.metrics.spans import Study, touching
 
@@ -173,7 +174,9 @@ def _certain(
 ) -> float | None:
     one = studied.series
     end = frames.end + timedelta(microseconds=1) if excursion.ongoing else one.time(excursion.end)
-    stretch = Stretch(one.time(excursion.at), end, excursion.rate_expected, _cold_table(_cold(studied, excursion)))
+    earlier = rate_of(one.misses.sum(0), one.lookups.sum(0), slice(0, excursion.at)).value
+    cold = _cold_table(_cold(studied, excursion))
+    stretch = Stretch(one.time(excursion.at), end, excursion.rate_expected, earlier, cold)
     total = int(one.lookups[:, : excursion.end].sum())
     return certain_share(events.filter(_of(one.model, one.cache)), total, frames.start, stretch, limits)
 
@@ -189,11 +192,7 @@ def _cold_table(events: Sequence[ColdEvent]) -> pl.DataFrame:
 
 
 def _of(model: str, cache: str) -> pl.Expr:
-    return (
-        (pl.col("op") == "lookup")
-        & (pl.col("model").cast(pl.String) == model)
-        & (pl.col("cache").cast(pl.String) == cache)
-    )
+    return (pl.col("op") == "lookup") & (pl.col("model") == model) & (pl.col("cache") == cache)
 
 
 def _severity(shift: _Shift) -> Severity:
@@ -398,7 +397,7 @@ def _cited(events: pl.LazyFrame, shift: _Shift) -> tuple[pl.LazyFrame, pl.LazyFr
     series, told = shift.studied.series, shift.excursion
     mine = events.filter(_of(series.model, series.cache))
     if shift.replicas:
-        mine = mine.filter(pl.col("replica").cast(pl.String).is_in(shift.replicas))
+        mine = mine.filter(pl.col("replica").is_in(list(shift.replicas)))
     onset, near = series.time(told.high), timedelta(seconds=30 * series.seconds)
     place = ["ts", "source", "line"]
     after = mine.filter((pl.col("outcome") == "miss") & pl.col("ts").is_between(onset, onset + near))

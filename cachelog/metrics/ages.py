@@ -21,11 +21,12 @@ _ENTRY = ("replica", "version", "key")
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A rise to be explained: its time, the rate had the old level held, the cold events that it begins with."""
+    """A rise to be explained."""
 
     start: datetime
     end: datetime
-    expected: float
+    expected: float  # the rate had the old level held
+    earlier: float  # the rate of all lookups before the start
     cold: pl.DataFrame  # [replica, cold]: when the replica went cold; empty where the rise begins with no cold event
 
 
@@ -37,17 +38,19 @@ def certain_share(
     `lookups` are EVENT rows of one model and cache, about `total` of them. None where too few have a key. In big logs
     a sample of keys is followed, with all lookups of each.
     """
-    modulus = -(-total // limits.ages_rows)
-    rows = _followed(lookups.filter(pl.col("ts") < stretch.end), modulus)
-    if rows.height < limits.ages_keyed * total / modulus:
+    until = lookups.filter(pl.col("ts") < stretch.end)
+    if until.select(pl.col("key").count()).collect().item() < limits.ages_keyed * total:
         return None
+    rows = _followed(until, -(-total // limits.ages_rows))
     length = min(stretch.end - stretch.start, stretch.start - log_start)
-    before = rows.filter(pl.col("ts").is_between(stretch.start - length, stretch.start, closed="left"))
+    earlier = rows.filter(pl.col("ts") < stretch.start)
     after = rows.filter(pl.col("ts") >= stretch.start)
+    before = earlier.filter(pl.col("ts") >= stretch.start - length)
+    expected = stretch.expected * _mean(earlier, pl.col("miss")) / max(stretch.earlier, 1e-9)  # of these keys
     if stretch.cold.is_empty():
-        return _share(*_young(rows, before, after, stretch), after, stretch.expected)
+        return _share(*_young(earlier, before, after), after, expected)
     after = after.filter(pl.col("ts") < stretch.start + length)
-    return _share(*_asked_again(before, after, stretch, length), after, stretch.expected)
+    return _share(*_asked_again(before, after, stretch, length), after, expected)
 
 
 def _followed(lookups: pl.LazyFrame, modulus: int) -> pl.DataFrame:
@@ -56,20 +59,19 @@ def _followed(lookups: pl.LazyFrame, modulus: int) -> pl.DataFrame:
     filled = pl.when("miss").then("ts").forward_fill().shift(1).over(_ENTRY)
     return (
         lookups.filter(keyed & pl.col("outcome").is_in(["hit", "miss", "stale"]))
-        .select("ts", pl.col("replica", "version").cast(pl.String), "key", miss=pl.col("outcome") == "miss")
-        .sort(*_ENTRY, "ts", "miss")
+        .select("ts", "replica", pl.col("version").to_physical(), "key", miss=pl.col("outcome") == "miss")
+        .sort(pl.col("replica").to_physical(), "version", "key", "ts", "miss")
         .with_columns(asked=pl.col("ts").shift(1).over(_ENTRY), age=pl.col("ts") - filled)
         .collect()
     )
 
 
-def _young(rows: pl.DataFrame, before: pl.DataFrame, after: pl.DataFrame, stretch: Stretch) -> tuple[float, float, int]:
+def _young(earlier: pl.DataFrame, before: pl.DataFrame, after: pl.DataFrame) -> tuple[float, float, int]:
     """Return the rates of misses of young or new entries before and after, and the lookups after.
 
     Old: as old as no entry that was hit before, or filled before the log, so of unknown age.
     """
-    hits = rows.filter((pl.col("ts") < stretch.start) & ~pl.col("miss"))
-    oldest = hits["age"].max()
+    oldest = earlier.filter(~pl.col("miss"))["age"].max()
     limit = oldest if isinstance(oldest, timedelta) else timedelta(0)
     is_old = pl.col("asked").is_not_null() & (pl.col("age") >= limit).fill_null(True)
     young = pl.col("miss") & ~is_old
@@ -82,9 +84,8 @@ def _asked_again(
     """Return the miss rates of entries asked for again, within as much time before and since the cold events."""
     again = before.filter(pl.col("asked") >= stretch.start - length)
     marks = stretch.cold.select("replica", pl.col("cold").cast(TS)).sort("cold", "replica")
-    dated = after.sort("ts", maintain_order=True).join_asof(
-        marks, left_on="ts", right_on="cold", by="replica", check_sortedness=False
-    )
+    named = after.with_columns(pl.col("replica").cast(pl.String)).sort("ts", maintain_order=True)
+    dated = named.join_asof(marks, left_on="ts", right_on="cold", by="replica", check_sortedness=False)
     since = pl.max_horizontal(pl.col("cold"), pl.lit(stretch.start).cast(TS))
     warm = dated.filter(pl.col("asked") >= since)
     return _mean(again, pl.col("miss")), _mean(warm, pl.col("miss")), warm.height
