@@ -16,7 +16,7 @@ that is bad, but refuses some good ones (1e400).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -64,12 +64,16 @@ def read(data: bytes, rows: _Rows) -> pl.DataFrame:
 
 @dataclass(frozen=True)
 class _Block:
-    """Lines, each ended by a newline, their rows, and which keys that fields ask for are in them."""
+    """Lines, each ended by a newline, their rows, which keys that fields ask for are in them, and if all is plain.
+
+    Plain: nowhere is a number that Polars would write differently where the text counts.
+    """
 
     data: bytes
     text: str
     rows: _Rows
     keys: tuple[str, ...]
+    plain: bool
 
     @cached_property
     def lines(self) -> pl.Series:
@@ -126,18 +130,25 @@ def _block(data: bytes, rows: _Rows) -> _Block:
         kept = [(line, row) for raw, row in zip(data.split(b"\n"), rows, strict=False) if (line := _decoded(raw))]
         text, rows = "".join(f"{line}\n" for line, _ in kept), np.array([row for _, row in kept], np.uint32)
         data = text.encode()
-    return _Block(data, text, rows, _keys(text))
+    return _Block(data, text, rows, *_keys(text))
 
 
-def _keys(text: str) -> tuple[str, ...]:
-    """Return the keys of a block that fields ask for: nearly all are in a sample, and the block is searched for others.
+def _keys(text: str) -> tuple[tuple[str, ...], bool]:
+    """Return the keys of a block that fields ask for, and if all is plain; one search settles both for most blocks.
 
-    Keys with escapes are none of them: their lines are read one by one.
+    Nearly all keys are in a sample. Keys with escapes are none of them: their lines are read one by one.
     """
-    sampled = _sampled(text)
-    others = "|".join(re.escape(key) for key in sorted(ASKED.keys() - sampled))
-    found = pl.Series([text]).str.extract_all(f'"(?:{others})"{_GAP}:').explode().drop_nulls().unique()
-    return tuple(sorted(sampled.union(found.str.extract('"(.*)"').to_list())))
+    sampled, whole = _sampled(text), pl.Series([text])
+    other = f'"(?:{_any_of(ASKED.keys() - sampled)})"{_GAP}:'
+    rewritten = f'"(?:{_any_of([*_written(sampled), *_leaves(sampled), chr(0)])})"{_GAP}:{_GAP}{_REWRITTEN}'
+    if not whole.str.contains(f"{other}|{rewritten}").item():
+        return tuple(sorted(sampled)), True
+    found = whole.str.extract_all(other).explode().drop_nulls().unique()
+    return tuple(sorted(sampled.union(found.str.extract('"(.*)"').to_list()))), False
+
+
+def _any_of(keys: Iterable[str]) -> str:
+    return "|".join(re.escape(key) for key in sorted(keys))
 
 
 def _decoded(line: bytes) -> str | None:
@@ -166,7 +177,7 @@ def _set_apart(block: _Block, mask: _Mask | None) -> tuple[_Lines, _Block]:
     if mask is None or not mask.any():
         return [], block
     rest = "".join(f"{line}\n" for line in block.lines.filter(pl.Series(~mask)).to_list())
-    return _picked(block, mask), _Block(rest.encode(), rest, block.rows[~mask], block.keys)
+    return _picked(block, mask), _Block(rest.encode(), rest, block.rows[~mask], block.keys, block.plain)
 
 
 def _parsed(block: _Block) -> tuple[pl.DataFrame, _Lines]:
@@ -223,7 +234,8 @@ def _doubtful(raw: pl.DataFrame, block: _Block) -> pl.Series | None:
         objects = raw.select(pl.any_horizontal(pl.col(heads).str.starts_with("{").fill_null(False))).to_series()
         found = objects & _lines_of(raw, block, r"\\")
         doubtful = found if doubtful is None else doubtful | found
-    for name in _numerals(raw, block.keys) + _leaves(block):
+    leaves = _leaves(block.keys) if block.brackets else []
+    for name in [] if block.plain else [*_numerals(raw, block.keys), *leaves]:
         pattern = f'"{re.escape(name)}"{_GAP}:{_GAP}{_REWRITTEN}'
         if block.has(pattern):
             found = _lines_of(raw, block, pattern)
@@ -237,17 +249,19 @@ def _lines_of(raw: pl.DataFrame, block: _Block, pattern: str) -> pl.Series:
     return pl.Series(np.isin(raw["row"].to_numpy(), found))
 
 
-def _numerals(raw: pl.DataFrame, keys: Sequence[str]) -> list[str]:
+def _numerals(raw: pl.DataFrame, keys: Iterable[str]) -> list[str]:
     """Return the keys whose value counts as written in some field, and of which some value may be a number."""
-    written = [key for key in keys if any(name not in MEASURES for name, _ in ASKED[key].targets)]
-    return [key for key in written if raw[key].unique().str.contains(_NUMERAL).any()]
+    return [key for key in _written(keys) if raw[key].unique().str.contains(_NUMERAL).any()]
 
 
-def _leaves(block: _Block) -> list[str]:
-    """Names within objects that fields ask for, where there may be objects."""
-    if not block.brackets:
-        return []
-    return sorted({name for key in block.keys for name in _inner(ASKED[key])})
+def _written(keys: Iterable[str]) -> list[str]:
+    """Return the keys whose value counts as written in some field."""
+    return [key for key in keys if any(name not in MEASURES for name, _ in ASKED[key].targets)]
+
+
+def _leaves(keys: Iterable[str]) -> list[str]:
+    """Return the names within objects at these keys that fields ask for."""
+    return sorted({name for key in keys for name in _inner(ASKED[key])})
 
 
 def _inner(asked: Asked) -> Iterator[str]:
