@@ -12,7 +12,7 @@ import typer
 from cachelog.cli import analyze, check, demo, explain, formats, inspect, show
 from cachelog.cli.naming import nearest
 from cachelog.cli.options import flat
-from cachelog.cli.printing import say
+from cachelog.cli.printing import ReaderGone, say
 from cachelog.contract.errors import NoData, UsageError
 
 app = typer.Typer(
@@ -71,7 +71,7 @@ def run(arguments: Sequence[str]) -> int:
         return 3
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
+    except (ReaderGone, BrokenPipeError):
         # the reader went away; Python would complain once more when it closes standard output
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141

@@ -15,6 +15,11 @@ from cachelog.contract.errors import UsageError
 if TYPE_CHECKING:
     from cachelog.render.page import Look
 
+
+class ReaderGone(Exception):
+    """Nobody reads standard output any more (exit 141); no OSError, for Typer turns a broken pipe into exit 1."""
+
+
 _PIPED = 100  # cells of a page that no screen shows
 
 
@@ -54,8 +59,11 @@ def put(text: str, output: Output) -> None:
     """Write text to standard output, or to the file asked for, whole or not at all; raises UsageError."""
     ended = text if text.endswith("\n") or not text else text + "\n"
     if output.output is None:
-        sys.stdout.write(ended)
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(ended)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise ReaderGone from None
         return
     try:
         write_whole(output.output, ended)

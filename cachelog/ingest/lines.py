@@ -83,6 +83,7 @@ class ReadLog:
     bytes: dict[int, int] = field(default_factory=dict)
     notes: dict[int, str] = field(default_factory=dict)
     marks: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    interrupted: bool = False
 
 
 def units(
@@ -116,6 +117,8 @@ def units(
             rows, size, line = rows + count, size + len(block), line + count
             if marks:  # none while offsets are not known
                 marks.append((line, marks[-1][1] + len(block)))
+        if log.interrupted:
+            break
     if parts:
         yield Unit(b"".join(parts), tuple(segments), rows)
 
@@ -142,6 +145,8 @@ def _blocks(
                 log.marks[index].clear()
     except (OSError, EOFError, ValueError, zlib.error) as error:
         log.notes[index] = f"ended early: {getattr(error, 'strerror', None) or error}"
+    except KeyboardInterrupt:  # ends all reading; what was read so far is told
+        log.interrupted = True
     yield from cutter.close()
 
 
@@ -256,7 +261,10 @@ def _unzstd(raw: _Counted, size: int) -> Iterator[bytes]:
 
 
 def _raw(source: Source) -> BinaryIO:
-    return sys.stdin.buffer if source.path == STDIN else open(source.path, "rb", buffering=0)
+    if source.path != STDIN:
+        return open(source.path, "rb", buffering=0)
+    # unbuffered: an interrupted read of a buffered stream loses what it had so far
+    return getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
 
 
 class _Counted:
@@ -279,7 +287,7 @@ class _Counted:
         """Close the spool, and the file unless it is standard input."""
         if self.copy:
             self.copy.close()
-        if self.raw is not sys.stdin.buffer:
+        if self.raw is not sys.stdin.buffer and self.raw is not getattr(sys.stdin.buffer, "raw", None):
             self.raw.close()
         self.closed = True
 

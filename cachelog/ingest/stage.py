@@ -55,17 +55,13 @@ def stage(
     reader = _reader(sources, dialects, envelopes, tz, spool)
     books, log = Books(tuple(dialects), tuple(envelopes)), ReadLog()
     parts: list[pl.DataFrame] = []
-    partial = False
     stream = units(sources, log, piece=_piece(envelopes), limits=limits, spool=spool, advance=_meter(sources, progress))
-    try:
-        for events, unit_books in _mapped(stream, reader):
-            books.add(unit_books)
-            if events.height:
-                parts.append(events)
-    except KeyboardInterrupt:
-        partial = True
+    for events, unit_books in _mapped(stream, reader, log):
+        books.add(unit_books)
+        if events.height:
+            parts.append(events)
     gathered = pl.concat([pl.DataFrame(schema=EVENT), *parts], rechunk=False)
-    return Staged(_timed(_carried(gathered)), sources, books.report(sources, log), partial, log.marks)
+    return Staged(_timed(_carried(gathered)), sources, books.report(sources, log), log.interrupted, log.marks)
 
 
 def _reader(
@@ -106,19 +102,37 @@ def _meter(sources: Sequence[Source], progress: Callable[[int, int], None] | Non
     return advance
 
 
-def _mapped(stream: Iterator[Unit], reader: Reader) -> Iterator[tuple[pl.DataFrame, UnitBooks]]:
-    """Read units on threads, results in order, at most one unit a thread waiting: memory stays bounded."""
-    waiting: deque[Future[tuple[pl.DataFrame, UnitBooks]]] = deque()
+_Result = tuple[pl.DataFrame, UnitBooks]
+
+
+def _mapped(stream: Iterator[Unit], reader: Reader, log: ReadLog) -> Iterator[_Result]:
+    """Read units on threads, results in order, at most one unit a thread waiting: memory stays bounded.
+
+    Ctrl-C while waiting for a unit is noted in the log and ends the reading; units in work are finished.
+    """
+    waiting: deque[Future[_Result]] = deque()
     pool = ThreadPoolExecutor(_THREADS)
     try:
         for unit in stream:
             waiting.append(pool.submit(read_unit, unit, reader))
             if len(waiting) > _THREADS:
-                yield waiting.popleft().result()
+                yield _awaited(waiting.popleft(), log)
+            if log.interrupted:
+                break
         while waiting:
-            yield waiting.popleft().result()
+            yield _awaited(waiting.popleft(), log)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _awaited(unit: Future[_Result], log: ReadLog) -> _Result:
+    try:
+        return unit.result()
+    except KeyboardInterrupt:
+        if log.interrupted:  # twice: the user will not wait
+            raise
+        log.interrupted = True
+        return unit.result()
 
 
 def _carried(events: pl.DataFrame) -> pl.DataFrame:
