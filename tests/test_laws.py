@@ -44,7 +44,7 @@ MAY_IMPORT = {
     "__init__": set(),
 }
 #: rooms whose files must not know one another
-SEPARATE = ("envelopes", "dialects", "detectors", "render", "cli")
+SEPARATE = ("envelopes", "dialects", "detectors", "render")
 FORBIDDEN = {
     "detectors": {"rich", "typer"},
     "metrics": {"rich", "typer"},
