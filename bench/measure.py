@@ -35,7 +35,8 @@ def run(command: Command) -> Run:
     """Run a command to its end; raises RuntimeError when it fails."""
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         start = time.perf_counter()
-        process = subprocess.Popen(command.arguments, stdout=out, stderr=err, env={**os.environ, **command.environment})
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", **command.environment}
+        process = subprocess.Popen(command.arguments, stdout=out, stderr=err, env=environment)
         _, status, used = os.wait4(process.pid, 0)
         wall = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -48,7 +49,12 @@ def run(command: Command) -> Run:
 
 
 def alternate(commands: Sequence[Command], rounds: int) -> dict[str, list[Run]]:
-    """Run every command once a round, in turn, so that what else the machine does falls on all alike."""
+    """Run every command once a round, in turn, so that what else the machine does falls on all alike.
+
+    A first run of each, which fills the page cache and compiles modules, does not count.
+    """
+    for command in commands:
+        run(command)
     runs: dict[str, list[Run]] = {command.name: [] for command in commands}
     for _ in range(rounds):
         for command in commands:
