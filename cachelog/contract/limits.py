@@ -70,6 +70,7 @@ class Limits:
     settle_lookback_s: float = 1800.0  # the level before: recent enough not to hold another hour's traffic
     settle_echo_s: float = 7200.0  # entries filled together expire together; seen for two lifetimes of an hour
     cold_misses: int = 10  # fewer extra misses are no cold start worth a word
+    cold_cut: float = 0.5  # share of the loads and restarts after which the next came before it had settled: a loop
     cold_z: float = 3.0  # standard deviations of the excess: chance does not do that
     settle_z: float = 1.64  # standard deviations above the level that still pass for it
 
@@ -102,6 +103,7 @@ class Limits:
             dwell_s=min(self.dwell_s, seconds / 6),
             hold_s=min(self.hold_s, seconds / 4),
             shift_pending_s=min(self.shift_pending_s, seconds / 6),
+            settle_look_s=min(self.settle_look_s, seconds / 12),
         )
 
 

@@ -37,6 +37,7 @@ from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import lasting, listed, percent, replicas
 from cachelog.metrics.harm import added_seconds
+from cachelog.metrics.lines import served_line
 from cachelog.metrics.proportions import wilson
 from cachelog.metrics.rates import Rate
 from cachelog.metrics.series import Series, series
@@ -53,7 +54,7 @@ def detect(events: pl.LazyFrame, frames: Frames, limits: Limits) -> list[Finding
     """Return one finding a series and wave of loads that left caches cold."""
     cold = cold_events(frames)
     return [
-        _finding(one, wave, frames, limits)
+        _finding(events, one, wave, frames, limits)
         for one in series(frames, limits)
         for wave in waves(one, cold.touching(one), limits)
         if is_cold(wave, limits) and _events(wave)
@@ -65,15 +66,15 @@ def _events(wave: Wave) -> list[ColdEvent]:
     return [event for event in wave.events if event.op != "first"]
 
 
-def _finding(one: Series, wave: Wave, frames: Frames, limits: Limits) -> Finding:
-    events = _events(wave)
-    start, end = events[0].time, _end(one, wave, frames)
-    names = tuple(sorted({event.replica for event in events}))
-    versions = {event.version for event in events if event.version}
+def _finding(events: pl.LazyFrame, one: Series, wave: Wave, frames: Frames, limits: Limits) -> Finding:
+    cold = _events(wave)
+    start, end = cold[0].time, _end(one, wave, frames)
+    names = tuple(sorted({event.replica for event in cold}))
+    versions = {event.version for event in cold if event.version}
     lost = added_seconds(frames, one.model, one.cache, one.time(wave.first), end, wave.excess)
     return Finding(
         rule="cold-start",
-        severity=Severity.LOW if _is_stuck(one, wave, limits) else Severity.INFO,
+        severity=Severity.LOW if _is_stuck(wave, limits) else Severity.INFO,
         confidence=Confidence.HIGH if wave.before else Confidence.MEDIUM,
         title=_title(one, wave, names),
         summary=_summary(one, wave, names, limits),
@@ -84,7 +85,7 @@ def _finding(one: Series, wave: Wave, frames: Frames, limits: Limits) -> Finding
         start=start,
         end=end,
         onset_low=start,
-        onset_high=events[-1].time,
+        onset_high=cold[-1].time,
         ongoing=wave.settled_s is None and end >= frames.end - timedelta(seconds=2 * one.seconds),
         impact=Impact(
             lookups=round(wave.cold.lookups),
@@ -92,8 +93,8 @@ def _finding(one: Series, wave: Wave, frames: Frames, limits: Limits) -> Finding
             excess_misses_low=round(max(0.0, wave.excess - 1.96 * wave.deviation), 1),
             added_seconds=None if lost is None else round(lost, 3),
         ),
-        numbers=_numbers(wave, events, names),
-        evidence=_evidence(events),
+        numbers=_numbers(wave, cold, names),
+        evidence=_evidence(events, one.model, cold),
     )
 
 
@@ -102,11 +103,11 @@ def _end(one: Series, wave: Wave, frames: Frames) -> datetime:
     return min(one.time(wave.last + 1), frames.end)
 
 
-def _is_stuck(one: Series, wave: Wave, limits: Limits) -> bool:
-    """Did it not settle although there was time, or because the next cold event came first?"""
-    if wave.settled_s is not None:
-        return False
-    return wave.seen_s >= limits.settle_max_s or not wave.mask[:, -1].any() or _repeats(wave, limits) > 1
+def _is_stuck(wave: Wave, limits: Limits) -> bool:
+    """Did it not settle although there was time, or because the next cold event came first, again and again?"""
+    again = _repeats(wave, limits) >= limits.restarts and wave.cut >= limits.cold_cut
+    late = wave.settled_s is None and (wave.seen_s >= limits.settle_max_s or not wave.mask[:, -1].any())
+    return again or late
 
 
 def _repeats(wave: Wave, limits: Limits) -> int:
@@ -139,15 +140,15 @@ def _summary(one: Series, wave: Wave, names: Sequence[str], limits: Limits) -> s
     said += f", {percent(wave.before.value)} before" if wave.before else ""
     if wave.later:
         said += f", {percent(wave.later.value)} after it had settled"
-    if wave.settled_s is None and _repeats(wave, limits) > 1:
-        return f"{said}. A replica went cold {_repeats(wave, limits)} times, again before it had settled."
+    if _repeats(wave, limits) > 1 and wave.cut >= limits.cold_cut:
+        return f"{said}. A replica went cold {_repeats(wave, limits)} times, mostly before it had settled."
     return f"{said}."
 
 
-def _numbers(wave: Wave, events: Sequence[ColdEvent], names: Sequence[str]) -> dict[str, Number]:
+def _numbers(wave: Wave, cold: Sequence[ColdEvent], names: Sequence[str]) -> dict[str, Number]:
     numbers: dict[str, Number] = {
         "replicas": len(names),
-        "events": len(events),
+        "events": len(cold),
         "cold_start_misses": round(wave.excess, 1),
         "settled_seconds": wave.settled_s,
         "seen_seconds": wave.seen_s,
@@ -163,10 +164,19 @@ def _rate(name: str, rate: Rate | None) -> dict[str, Number]:
     return {key: None if number is None else round(number, 6) for key, number in bounds}
 
 
-def _evidence(events: Sequence[ColdEvent]) -> tuple[Evidence, ...]:
-    """Cite the first line of each of the first replicas."""
-    first: dict[str, Evidence] = {}
-    for event in events:
-        if event.source is not None and event.line is not None:
-            first.setdefault(event.replica, Evidence(event.source, event.line, event.time, _ROLES[event.op]))
-    return tuple(first.values())[:_SHOWN]
+def _evidence(events: pl.LazyFrame, model: str, cold: Sequence[ColdEvent]) -> tuple[Evidence, ...]:
+    """Cite the first line of each of the first replicas; where loads leave none, the first lookup of the version."""
+    first: dict[str, ColdEvent] = {}
+    for event in cold:
+        first.setdefault(event.replica, event)
+    cited = [_line(events, model, event) for event in list(first.values())[:_SHOWN]]
+    return tuple(line for line in cited if line)
+
+
+def _line(events: pl.LazyFrame, model: str, event: ColdEvent) -> Evidence | None:
+    role = _ROLES[event.op]
+    if event.source is not None and event.line is not None:
+        return Evidence(event.source, event.line, event.time, role)
+    if event.version is None:
+        return None
+    return served_line(events, model, event.replica, event.version, role=role, since=event.time)

@@ -28,7 +28,6 @@ from cachelog.metrics.series import series
 from cachelog.metrics.settling import cold_events, waves
 from cachelog.metrics.spans import Span, Study, is_cold, is_owed, spans, spread_of, study, touching
 
-_SURE_Z = 3.0  # standard deviations: one comparison, not scanned
 _Z95 = 1.96
 _WANES = 1.64  # standard deviations: one-sided 5 %
 _DRIFT = 3.5  # log-likelihood by which a step must beat a slow drift
@@ -128,7 +127,7 @@ def _told(studied: Study, found: SeriesSteps, span: Span, calm: Mask, limits: Li
     at, low, high = _onset(studied, found, span, rows, earlier)
     stretch = slice(at, span.until)
     whole = rate_of(one.misses.sum(0), one.lookups.sum(0), stretch)
-    after = _after(studied, rows, stretch)
+    after = _after(studied, rows, slice(max(at, span.settled), span.until))
     if not after.lookups:
         return None
     expected, deviation = _expected(one.lookups.sum(0)[stretch], found, span, before, stretch)
@@ -175,29 +174,48 @@ def _smallest(before: Rate, after: Rate, found: SeriesSteps) -> float:
 
 
 def _rows(studied: Study, found: SeriesSteps, span: Span, earlier: Mask, limits: Limits) -> tuple[int, ...]:
-    """Return the replicas that changed; all of them when none is shown to have stayed."""
+    """Return the replicas that changed: all, unless it is likelier that only those did which show it one by one."""
     pairs = [_replica_rates(studied, row, span, earlier) for row in range(len(studied.series.replicas))]
-    spread = [spread_of(found, b.lookups / max(span.until - span.step.at, 1)) for _, b in pairs]
+    spread = [spread_of(found, b.lookups / max(span.until - span.settled, 1)) for _, b in pairs]
     sign = 1 if span.rising else -1
     z = [sign * z_of(a, b, s) for (a, b), s in zip(pairs, spread, strict=True)]
     q = benjamini_hochberg([normal_tail(v) for v in z])
-    big = [
-        (b.odds / a.odds) ** sign >= limits.shift_odds and abs(b.value - a.value) >= limits.shift_rate for a, b in pairs
-    ]
-    moved = [row for row in range(len(pairs)) if q[row] <= limits.shift_fdr and big[row]]
-    level = Rate(sum(pairs[r][1].misses for r in moved), sum(pairs[r][1].lookups for r in moved))
-    stayed = [
-        row for row, (_, b) in enumerate(pairs) if row not in moved and sign * z_of(b, level, spread[row]) > _SURE_Z
-    ]
     active = [row for row, (_, b) in enumerate(pairs) if b.lookups]
-    return tuple(moved if stayed or not moved else active)
+    moved = [row for row in active if q[row] <= limits.shift_fdr and _is_big(*pairs[row], sign, limits)]
+    if not moved or len(moved) == len(active):
+        return tuple(moved)
+    chosen = len(active) * math.log(2.0)  # there are so many ways to choose some of them
+    some, everybody = (_moved_likelihood(pairs, rows, active, spread) for rows in (moved, active))
+    return tuple(moved if some - chosen > everybody else active)
+
+
+def _is_big(before: Rate, after: Rate, sign: int, limits: Limits) -> bool:
+    return (after.odds / before.odds) ** sign >= limits.shift_odds and abs(
+        after.value - before.value
+    ) >= limits.shift_rate
+
+
+def _moved_likelihood(
+    pairs: Sequence[tuple[Rate, Rate]], moved: Sequence[int], active: Sequence[int], spread: Sequence[float]
+) -> float:
+    """Return the log-likelihood of the later counts if these replicas moved by one log odds ratio and no other did."""
+    old, new = total(pairs[row][0] for row in moved), total(pairs[row][1] for row in moved)
+    by = math.log(new.odds / old.odds)
+    sum_ = 0.0
+    for row in active:
+        before, after = pairs[row]
+        usual = Rate(before.misses + old.value, before.lookups + 1)  # a replica without a past is as the others
+        linear = np.array([math.log(usual.odds) + (by if row in moved else 0.0)])
+        counts = np.array([after.misses]), np.array([after.lookups])
+        sum_ += float(log_likelihood(linear, *counts)[0]) / spread[row]
+    return sum_
 
 
 def _replica_rates(studied: Study, row: int, span: Span, earlier: Mask) -> tuple[Rate, Rate]:
     """Return a replica's rates before and after; where it was cold all along after, cold lookups have to do."""
     y, n, warm = studied.series.misses[row], studied.series.lookups[row], ~studied.cold[row]
     later = np.zeros(len(y), np.bool_)
-    later[span.step.at : span.until] = True
+    later[span.settled : span.until] = True
     shown = later & warm if (n * (later & warm)).sum() > 0 else later
     return rate_of(y, n, earlier & warm), rate_of(y, n, shown)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -55,6 +55,7 @@ class Wave:
     deviation: float  # standard deviation of the excess
     settled_s: float | None  # seconds from an event until settled; None: not while it was seen
     seen_s: float  # seconds after an event that the log shows at most
+    cut: float  # share of the events after which the next one came before it had settled
 
     @property
     def last(self) -> int:
@@ -105,22 +106,8 @@ def _first_served(frames: Frames, loads: pl.DataFrame) -> Iterator[tuple[str, Co
     first = known.group_by(version).agg(pl.col("first").min()).sort(*version)
     later = first.filter(pl.col("first") > pl.col("first").min().over("model", "replica"))
     silent = later.join(loads, on=version, how="anti")
-    cited = _cited_lines(frames)
     for model, replica, label, ts in silent.iter_rows():
-        source, line = cited.get((model, replica, label), (None, None))
-        yield model, ColdEvent(ts, replica, "served", label, source, line)
-
-
-def _cited_lines(frames: Frames) -> Mapping[tuple[str, str, str], tuple[int, int]]:
-    """Return the line with which a replica was first seen with a version."""
-    if frames.levels.is_empty():
-        return {}
-    rows = frames.levels.drop_nulls("source").sort("start", descending=True)
-    columns = ["model", "replica", "version", "source", "line"]
-    return {
-        (model, replica, label): (source, line)
-        for model, replica, label, source, line in rows.select(columns).iter_rows()
-    }
+        yield model, ColdEvent(ts, replica, "served", label)
 
 
 def waves(series: Series, events: Sequence[ColdEvent], limits: Limits) -> list[Wave]:
@@ -139,7 +126,7 @@ def _concerns(event: ColdEvent, cache: str | None, series: Series) -> bool:
     """A load is the very miss that a cache of loaded models counts; a flush may name its cache."""
     if event.op in ("load", "served"):
         return series.cache != "model"
-    return event.op != "flush" or cache in (None, series.cache)
+    return event.op != "flush" or cache in (None, "default", series.cache)
 
 
 def _on_replicas(event: ColdEvent, series: Series) -> list[ColdEvent]:
@@ -189,8 +176,10 @@ def _wave(
     before = _level_before(series, rows, first, cold, limits)
     head = _head(n, series, limits)
     age, level = _settled(y, n, head, before, limits)
-    mask = _masked(series, stretches, age)
-    return _told(series, tuple(group), first, mask, before, (y, n), (head, age), level)
+    mask = _masked(series, stretches, reach if age is None else age)
+    cut = [end < series.windows and (age is None or end - start < age) for _, start, end in stretches]
+    told = _told(series, tuple(group), first, mask, before, (y, n), (head, age), level)
+    return replace(told, cut=sum(cut) / len(cut))
 
 
 def _next(starts: Sequence[int], window: int, end: int) -> int:
@@ -237,10 +226,11 @@ def _settled(y: Floats, n: Floats, head: int, before: Rate | None, limits: Limit
     known = [before.value] if before else []
     for age in range(len(n) - head + 1):
         now = between(age, age + head)
+        later = between(age + head, len(n))
         middle = (age + head + len(n)) // 2
-        early, late = between(age + head, middle), between(middle, len(n))
-        flat = late.lookups >= limits.settle_level_lookups and _excess_z(early, late.value) < limits.settle_z
-        levels = [*known, between(age + head, len(n)).value] if flat else known
+        flat = _excess_z(between(age + head, middle), between(middle, len(n)).value) < limits.settle_z
+        shown = len(n) - age >= head + max(2 * head, age) and later.lookups >= limits.settle_level_lookups
+        levels = [*known, later.value] if flat and shown else known
         if levels and _excess_z(now, max(levels)) <= limits.settle_z:
             return age, max(levels)
     return None, before.value if before else None
@@ -254,10 +244,10 @@ def _excess_z(rate: Rate, level: float) -> float:
     return (rate.value - level) / deviation
 
 
-def _masked(series: Series, stretches: Sequence[tuple[int, int, int]], age: int | None) -> Mask:
+def _masked(series: Series, stretches: Sequence[tuple[int, int, int]], length: int) -> Mask:
     mask = np.zeros(series.lookups.shape, np.bool_)
     for row, start, end in stretches:
-        mask[row, start : end if age is None else min(end, start + age)] = True
+        mask[row, start : min(end, start + length)] = True
     return mask
 
 
@@ -286,4 +276,5 @@ def _told(
         deviation=1.0 if level is None else math.sqrt(max(cold.lookups * level * (1 - level), 1.0)),
         settled_s=None if age is None else age * series.seconds,
         seen_s=len(n) * series.seconds,
+        cut=0.0,
     )

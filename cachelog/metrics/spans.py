@@ -46,6 +46,7 @@ class Span:
     end: int  # first window after it
     ongoing: bool
     until: int  # where a further rise takes over, else the end
+    settled: int  # window of the last step of its ramp: the level is reached there
 
     @property
     def rising(self) -> bool:
@@ -77,13 +78,16 @@ def spans(studied: Study, found: SeriesSteps, limits: Limits) -> list[Span]:
             base = old  # what lasted is the level of now
         closed += [replace(s, end=step.at, ongoing=False) for s in opened if s.over(level, gate)]
         opened = [s for s in opened if not s.over(level, gate)]
+        if _continues(opened, step, studied.series, limits):
+            opened[-1] = replace(opened[-1], settled=step.at)
+            continue
         floor = old if any(s.rising for s in opened) else base
         if step.log_odds > 0:
             begins = level - floor >= gate and _is_news(studied, found, k, limits)
         else:
             begins = floor - level >= gate and not opened
         if begins:
-            opened.append(Span(step, floor, windows, True, windows))
+            opened.append(Span(step, floor, windows, True, windows, step.at))
     kept = [s for s in [*closed, *opened] if not _is_settling(s, studied, limits)]
     return _exclusive(sorted(kept, key=lambda s: (s.step.at, s.end)))
 
@@ -119,6 +123,13 @@ def _held(found: SeriesSteps, k: int, one: Series, limits: Limits) -> bool:
     """Did the level before this step last?"""
     since = found.steps[k - 1].at if k else 0
     return (found.steps[k].at - since) * one.seconds >= limits.shift_transient_s
+
+
+def _continues(opened: Sequence[Span], step: Step, one: Series, limits: Limits) -> bool:
+    """Does this step go on with the change that began shortly before? A ramp shows as several steps."""
+    if not opened or opened[-1].rising != (step.log_odds > 0):
+        return False
+    return (step.at - opened[-1].settled) * one.seconds < limits.shift_transient_s
 
 
 def _exclusive(kept: Sequence[Span]) -> list[Span]:
