@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from datetime import datetime
 
+from rich.cells import cell_len
+
 from cachelog.contract.finding import Evidence, Finding, Impact, Number, Report
 from cachelog.contract.wording import percent
 from cachelog.render import text
-from cachelog.render.page import PLAIN, SEVERITY_STYLES, Look, Page
+from cachelog.render.page import PLAIN, Look, Page
 
 Context = Callable[[Evidence], Sequence[tuple[int, str, bool]]]
 """What stands around a cited line: line number, raw text, and whether it is the cited line."""
@@ -21,6 +23,8 @@ _IMPACT = {
     "stale_served": "lookups answered by the wrong version",
     "added_seconds": "time that callers waited longer, all together",
 }
+_FIGURE = 11  # cells of a number
+_MEANING = 12  # cells that its explanation needs beside it, else the three stand in a sentence
 _QUOTED = 6  # lines of the page that a raw line may take
 
 
@@ -43,13 +47,7 @@ def render(report: Report, finding: Finding, look: Look = PLAIN, context: Contex
 
 
 def _head(page: Page, finding: Finding) -> None:
-    style = SEVERITY_STYLES[finding.severity]
-    page.prose(
-        page.safe(finding.title),
-        style="bold",
-        first=((f"{page.severity(finding.severity)} {finding.severity.name}", style), f"  {page.safe(finding.id)}  "),
-        indent=2,
-    )
+    page.headline(finding)
     page.prose(page.safe(finding.summary))
     page.blank()
     page.fact("rule", f"{page.safe(finding.rule)} (cachelog explain {page.safe(finding.rule)})")
@@ -65,14 +63,19 @@ def _head(page: Page, finding: Finding) -> None:
 
 def _figures(page: Page, finding: Finding) -> None:
     """Every number by the name that it has in the JSON report."""
-    rows = list(_rows(finding))
+    rows = [
+        (page.fit(page.safe(name), 48), page.safe(value), page.safe(means)) for name, value, means in _rows(finding)
+    ]
     if not rows:
         return
     page.heading("arithmetic")
-    width = max(len(name) for name, _, _ in rows)
-    value_width = max(len(value) for _, value, _ in rows)
+    width = max(cell_len(name) for name, _, _ in rows)
     for name, value, means in rows:
-        page.prose(means, style="dim", first=(f"{name.ljust(width)}  ", f"{value.rjust(value_width)}  "))
+        figure = value.rjust(_FIGURE) if value.isascii() else value
+        if width + 2 + cell_len(figure) + 2 + _MEANING <= page.width:
+            page.prose(means, style="dim", first=(name + " " * (width - cell_len(name) + 2), f"{figure}  "))
+        else:
+            page.prose(f"{name} = {value}" + (f" ({means})" if means else ""), indent=2)
     _sums(page, finding)
 
 
@@ -84,12 +87,12 @@ def _rows(finding: Finding) -> Iterator[tuple[str, str, str]]:
     for name, value in finding.numbers.items():
         words = text.figure(name, value)
         plain = _plain(value)
-        yield text.printable(name), plain, "" if words == plain else words
+        yield name, plain, "" if words == plain else words
 
 
 def _plain(value: Number) -> str:
     if isinstance(value, bool) or value is None or isinstance(value, str):
-        return text.printable(text.figure("", value))
+        return text.figure("", value)
     return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
 
 

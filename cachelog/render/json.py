@@ -55,7 +55,7 @@ def inspected(report: Report) -> str:
 
 def finding_alone(finding: Finding) -> str:
     """Return one finding as JSON, as it stands in the report."""
-    return _dumped({"schema": SCHEMA, "finding": _finding(finding)})
+    return _dumped({"schema": "cachelog.finding/1", "finding": _finding(finding)})
 
 
 def _dumped(document: Mapping[str, Any]) -> str:
@@ -146,7 +146,7 @@ def _evidence(item: Evidence) -> dict[str, Any]:
 
 
 def _time(time: datetime | None) -> str | None:
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if time else None
+    return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z" if time else None
 
 
 def _number(value: Number) -> Number:

@@ -13,11 +13,12 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from cachelog.contract.finding import Severity
+from cachelog.contract.finding import Finding, Severity
 from cachelog.render.text import log_line, printable
 
 Part = str | tuple[str, str]  # text, or text with a Rich style
 
+_WORDY = 1_200  # characters of a title, a summary or a name
 _LONG = 4_000  # characters of a log line; the middle of longer ones is never looked at
 MEASURE = 110  # cells of a line of prose at most: longer ones are hard to read on
 
@@ -86,7 +87,9 @@ class Page:
         return _SEVERITY_SIGNS[level][self.look.ascii_only]
 
     def safe(self, text: str) -> str:
-        """Return text that a log may have put words into, safe to print."""
+        """Return text that a log may have put words into, safe to print and of a bearable length."""
+        if len(text) > _WORDY:
+            text = text[: _WORDY // 2] + self.sign("gap") + text[-_WORDY // 2 :]
         return printable(text, ascii_only=self.look.ascii_only)
 
     def raw(self, text: str) -> str:
@@ -134,6 +137,12 @@ class Page:
         if text:
             self.prose(text, first=((label.ljust(indent), "dim"),))
 
+    def headline(self, finding: Finding) -> None:
+        """Add severity, id and title of a finding."""
+        word = f"{self.severity(finding.severity)} {finding.severity.name}"
+        first: tuple[Part, ...] = ((word, SEVERITY_STYLES[finding.severity]), f"  {self.safe(finding.id)}  ")
+        self.prose(self.safe(finding.title), style="bold", first=first, indent=2)
+
     def heading(self, text: str) -> None:
         """Add a blank line and a heading."""
         self.blank()
@@ -148,13 +157,19 @@ class Page:
         yield
         self._prefix = before
 
-    def table(self, heads: Sequence[str], rows: Sequence[Sequence[Part]], *, fold: Sequence[str] = ()) -> None:
-        """Add a table without rules; figures stand to the right, the columns named in `fold` give way to fit."""
+    def table(
+        self,
+        heads: Sequence[str],
+        rows: Sequence[Sequence[Part]],
+        *,
+        right: Sequence[str] = (),
+        fold: Sequence[str] = (),
+    ) -> None:
+        """Add a table without rules; columns named in `right` stand to the right, those in `fold` give way to fit."""
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
-        for position, head in enumerate(heads):
-            figures = all(_plain(row[position])[:1].isdigit() and " " not in _plain(row[position]) for row in rows)
-            side: JustifyMethod = "right" if figures else "left"
-            table.add_column(Text(head), justify=side, overflow="fold", no_wrap=head not in fold)
+        for head in heads:
+            side: JustifyMethod = "right" if head in right else "left"
+            table.add_column(Text(head), justify=side, overflow="fold", no_wrap=head not in fold, min_width=len(head))
         for row in rows:
             table.add_row(*(Text(*part) if isinstance(part, tuple) else Text(part) for part in row))
         console = Console(file=StringIO(), width=self.width, color_system="standard", markup=False, emoji=False)

@@ -88,9 +88,9 @@ def _cards(page: Page, told: Sequence[Story], end: datetime | None) -> None:
 
 def _card(page: Page, story: Story) -> None:
     finding = story.cause
-    headline(page, finding)
+    page.headline(finding)
     page.prose(page.safe(finding.summary))
-    facts(page, finding)
+    _facts(page, finding)
     for effect in story.effects:
         _effect(page, effect, finding)
     _proof(page, finding.evidence or next((e.evidence for e in story.effects if e.evidence), ()), finding.id)
@@ -98,14 +98,7 @@ def _card(page: Page, story: Story) -> None:
     _next(page, finding.next_steps)
 
 
-def headline(page: Page, finding: Finding) -> None:
-    """Add severity, id and title of a finding."""
-    word = f"{page.severity(finding.severity)} {finding.severity.name}"
-    style = SEVERITY_STYLES[finding.severity]
-    page.prose(page.safe(finding.title), style="bold", first=((word, style), f"  {page.safe(finding.id)}  "), indent=2)
-
-
-def facts(page: Page, finding: Finding) -> None:
+def _facts(page: Page, finding: Finding) -> None:
     """Add where and when a finding is, between which versions, what it cost and how sure it is."""
     page.fact("where", _where(page, finding))
     page.fact("replicas", page.names(finding.replicas))
@@ -165,13 +158,13 @@ def _effect(page: Page, effect: Finding, cause: Finding) -> None:
 
 def _proof(page: Page, evidence: Sequence[Evidence], finding: str) -> None:
     for number, item in enumerate(evidence[:_EVIDENCE]):
-        cite(page, item, "proof" if number == 0 else "")
+        _cite(page, item, "proof" if number == 0 else "")
     if len(evidence) > _EVIDENCE:
         more = f"and {text.many(len(evidence) - _EVIDENCE, 'line')} more: cachelog show {page.safe(finding)}"
         page.fact("", more, indent=_LABEL)
 
 
-def cite(page: Page, item: Evidence, label: str) -> None:
+def _cite(page: Page, item: Evidence, label: str) -> None:
     """Add one piece of evidence: time, role and place, and the head of the line."""
     place = f"{page.safe(item.path)}:{item.line}"
     role = f"{text.moment(item.time, item.time)} {page.safe(item.role)}" if item.time else page.safe(item.role)
@@ -182,7 +175,8 @@ def cite(page: Page, item: Evidence, label: str) -> None:
         page.prose(role, first=(margin,))
         indent = _LABEL if _LABEL + cell_len(place) <= page.width else 2  # a path in one piece can be copied
         page.prose(place, style="cyan", first=(" " * indent,))
-    page.quote(item.text, first=" " * _LABEL, lines=_QUOTED)
+    if item.text:
+        page.quote(item.text, first=" " * _LABEL, lines=_QUOTED)
 
 
 def _next(page: Page, steps: Sequence[str]) -> None:
@@ -199,7 +193,7 @@ def _notes(page: Page, told: Sequence[Story], end: datetime | None) -> None:
 
 def _one_liners(page: Page, told: Sequence[Story], end: datetime | None) -> None:
     for story in told[:_NOTES]:
-        one_line(page, story.cause, end)
+        _one_line(page, story.cause, end)
         for effect in story.effects:
             first = (f"   {page.sign('effect')} ", f"{page.safe(effect.id)} ")
             page.prose(page.safe(effect.title), style="dim", first=first)
@@ -207,7 +201,7 @@ def _one_liners(page: Page, told: Sequence[Story], end: datetime | None) -> None
         page.prose(f"and {len(told) - _NOTES:,} more: --top, --min-severity, --rule and --model choose", style="dim")
 
 
-def one_line(page: Page, finding: Finding, end: datetime | None) -> None:
+def _one_line(page: Page, finding: Finding, end: datetime | None) -> None:
     """Add a finding in brief, its time without the date where that is the one on which the logs end."""
     style = SEVERITY_STYLES[finding.severity]
     word = f"{page.severity(finding.severity)} {finding.severity.word:<8} "
@@ -245,10 +239,10 @@ def _model_table(page: Page, rows: Sequence[ModelRow]) -> None:
     steps = _STEPS if page.width >= _ROOMY else _STEPS // 2
     cells: list[list[Part]] = []
     for row in rows:
-        cache = [page.fit(page.safe(row.cache), 16)] if caches else []
+        cache = [page.fit(page.safe(row.cache), 12)] if caches else []
         line: list[Part] = [_name(page, row), *cache, _lookups(row), _rate(row), _versions(page, row.versions)]
         cells.append([*line, (page.spark(row.trend, steps), "cyan")] if trends else line)
-    page.table([*heads, *(["over time"] if trends else [])], cells, fold=("by version",))
+    page.table([*heads, *(["over time"] if trends else [])], cells, right=("lookups",), fold=("by version",))
 
 
 def _model_stacked(page: Page, row: ModelRow) -> None:
@@ -262,7 +256,7 @@ def _model_stacked(page: Page, row: ModelRow) -> None:
 
 
 def _name(page: Page, row: ModelRow) -> str:
-    return page.fit(page.safe(row.model), max(page.width // 3, 20))
+    return page.fit(page.safe(row.model), max(page.width // 4, 20))
 
 
 def _lookups(row: ModelRow) -> str:
@@ -277,14 +271,15 @@ def _rate(row: ModelRow) -> str:
 
 def _versions(page: Page, rows: Sequence[VersionRow]) -> str:
     """The newest versions, oldest of them first, each with its miss rate where there is one."""
+    roomy = page.width >= _ROOMY
     shown = [
         page.fit(page.safe(row.version), 24) + (f" {percent(row.misses / row.lookups)}" if row.lookups else "")
-        for row in rows[-_VERSIONS:]
+        for row in rows[-(_VERSIONS if roomy else _VERSIONS - 1) :]
     ]
-    older = len(rows) - len(shown)
-    told = [*([f"{older:,} older"] if older else []), *shown]
-    apart = page.width < _ROOMY and sum(map(cell_len, told)) > _STACK
-    return (",\n" if apart else ", ").join(told)
+    if len(shown) < len(rows):
+        shown[0] = f"{page.sign('gap')} {shown[0]}"
+    apart = not roomy and sum(map(cell_len, shown)) > _STACK
+    return (",\n" if apart else ", ").join(shown)
 
 
 # -- what could not be told -----------------------------------------------------------------------------

@@ -144,12 +144,14 @@ def stories(findings: Sequence[Finding]) -> tuple[Story, ...]:
 
 
 def _root(finding: Finding, by_id: Mapping[str, Finding]) -> Finding:
-    """Follow the causes up; findings that explain one another in a circle are told by the one met first."""
-    seen = {finding.id}
-    while (cause := by_id.get(finding.caused_by or "")) and cause.id not in seen:
-        finding = cause
-        seen.add(finding.id)
-    return finding
+    """Follow the causes up; findings that explain one another in a circle are told by the best ranked of them."""
+    path = [finding.id]
+    while (cause := by_id.get(by_id[path[-1]].caused_by or "")) and cause.id not in path:
+        path.append(cause.id)
+    if not cause:
+        return by_id[path[-1]]
+    circle = path[path.index(cause.id) :]
+    return next(f for name, f in by_id.items() if name in circle)
 
 
 def verdict(report: Report) -> str:
