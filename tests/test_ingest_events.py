@@ -196,3 +196,21 @@ def test_an_unknown_zone_is_bad_usage():
 def test_free_texts_are_classified(text, op, outcome):
     read = pl.DataFrame({"t": [text]}).select(classify(pl.col("t")))
     assert read.row(0) == (op, outcome)
+
+
+NESTED = [
+    {"fields": {"message": "cache hit", "model": "m", "version": "7"}, "level": "INFO"},  # Rust's tracing
+    {"message": "cache hit", "labels": {"model": "m", "version": "7"}},  # ECS
+    {"message": "cache hit", "labels.model": "m", "labels.version": "7"},
+    {"body": "lookup", "attributes": {"model": "m", "model_version": "7", "cache_hit": True}},
+    {"message": "predict model=m version=7 cache=HIT 0.29ms", "level": "INFO"},
+    {"log": "2026-11-20 12:00:00,000 INFO scorer: predict model=m version=7 cache=HIT", "stream": "stdout"},
+    {"message": "cache hit for model m version 7"},
+]
+
+
+@pytest.mark.parametrize("fields", NESTED, ids=str)
+def test_fields_are_found_in_objects_and_in_messages(tmp_path, fields):
+    row = one(tmp_path, **fields)
+    assert row is not None
+    assert (row["op"], row["outcome"], row["model"], row["version"]) == ("lookup", "hit", "m", "7")

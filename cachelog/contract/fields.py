@@ -7,18 +7,19 @@ conventions, nginx JSON recipes (reference: CONVENTIONS §4).
 
 from __future__ import annotations
 
-ALIASES: dict[str, tuple[str, ...]] = {
+_ALIASES: dict[str, tuple[str, ...]] = {
     "time": (
         "timestamp", "@timestamp", "time", "ts", "t", "at", "datetime", "date_time", "_time", "eventTime",
         "event_time", "asctime", "time_iso8601", "msec", "timeUnixNano", "created_at",
+        "__REALTIME_TIMESTAMP",
     ),
     "event": ("event", "event.action", "event_name", "eventName", "event_type", "eventType", "action_name"),
     "message": ("message", "msg", "body", "_msg", "log", "line", "text", "MESSAGE", "textPayload", "fields.message"),
     "replica": (
         "pod", "pod_name", "podName", "replica", "replica_id", "replicaId", "instance", "instance_id", "instanceId",
         "k8s.pod.name", "kubernetes.pod_name", "kubernetes.pod.name", "resource.k8s.pod.name", "service.instance.id",
-        "service.node.name", "worker", "worker_id", "hostname", "host", "host.name", "host_name", "node", "node_name",
-        "server_name",
+        "service.node.name", "worker", "worker_id", "hostname", "_HOSTNAME", "host", "host.name", "host_name", "node",
+        "node_name", "server_name",
     ),
     "model": (
         "model", "model_name", "modelName", "model_id", "modelId", "model.name", "model.id", "servable",
@@ -28,7 +29,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "version": (
         "model_version", "modelVersion", "model.version", "version", "model_ver", "servable_version",
         "ml.model.version", "labels.model_version", "labels.version", "model_revision", "artifact_version",
-        "revision", "ver",
+        "revision", "ver", "tag",
     ),
     "from_version": ("from_version", "fromVersion", "previous_version", "previousVersion", "old_version", "from"),
     "to_version": ("to_version", "toVersion", "target_version", "targetVersion", "new_version", "to"),
@@ -59,6 +60,24 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "request", "request_path",
     ),
 }
+
+#: Objects in which loggers put the fields of an event (Rust's tracing, ECS, OpenTelemetry, loguru), and what is looked
+#: for in them.
+_INSIDE = ("fields", "labels", "attributes", "extra", "data", "context")
+_THERE = frozenset(
+    (
+        "event", "model", "model_name", "version", "model_version", "result", "outcome", "cache", "cache_status",
+        "cache_hit", "hit", "key", "cache_key", "latency_ms", "duration_ms", "pod",
+    )
+)  # fmt: skip
+
+
+def _with_inside(names: tuple[str, ...]) -> tuple[str, ...]:
+    nested = (f"{outer}.{name}" for outer in _INSIDE for name in names if name in _THERE)
+    return tuple(dict.fromkeys((*names, *nested)))
+
+
+ALIASES: dict[str, tuple[str, ...]] = {field: _with_inside(names) for field, names in _ALIASES.items()}
 
 #: Which alias gave the outcome tells which cache was asked.
 EDGE_ALIASES = ("upstream_cache_status", "CacheCacheStatus", "x_cache")

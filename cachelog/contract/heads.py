@@ -37,10 +37,12 @@ _NO_LOGGERS = (
 
 _SAMPLED = 64  # lines that tell how long heads are
 _MARGIN = 12  # characters of the message that are looked at with its head
+_SHORTEST = 48  # characters: no time is cut off
 _LONGEST = 400  # characters; a head is shorter
 #: So much of a message must be seen to know that the head ends before it: no bracket, and a word with what follows.
 _SURELY = r"(?s)^[^\[\s]\S*\s\S*\s?[^\s-]"
 
+_WORDS = r"^[A-Za-z][A-Za-z_']*\s"  # no head at all: klog's begins with digits in its first word
 #: What the name of a thread or logger says of the message behind it: [ModelCache] miss for ...
 _ABOUT = (("(?i)model[ _.-]?cache", "model cache"), ("(?i)cache", "cache"))
 
@@ -56,7 +58,8 @@ def cut(text: pl.Series) -> pl.DataFrame:
     if distinct.height * 2 > len(text):
         return _divided(lines.with_columns(_bounds(pl.col("text"))))
     whole = pl.col("_masked").str.len_chars() < reach
-    sure = whole | pl.col("_masked").str.slice(pl.col("_length")).str.contains(_SURELY)
+    headed = (pl.col("_length") > 0) | pl.col("_masked").str.contains(_WORDS)
+    sure = whole | (headed & pl.col("_masked").str.slice(pl.col("_length")).str.contains(_SURELY))
     read = distinct.with_columns(_bounds(pl.col("_masked"))).with_columns(_sure=sure)
     placed = lines.join(read, on="_masked", how="left", maintain_order="left")
     doubtful = ~placed["_sure"]
@@ -71,7 +74,7 @@ def _reach(text: pl.Series) -> int:
     """Return how many characters of each line to look at: enough for nearly every head of a sample."""
     sample = text.gather_every(max(1, len(text) // _SAMPLED)).head(_SAMPLED)
     lengths = pl.DataFrame({"text": sample}).select(_bounds(pl.col("text")))["_length"].sort().to_list()
-    return int(lengths[len(lengths) * 9 // 10]) + _MARGIN if lengths else _LONGEST
+    return max(int(lengths[len(lengths) * 9 // 10]) + _MARGIN, _SHORTEST) if lengths else _LONGEST
 
 
 def _bounds(text: pl.Expr) -> list[pl.Expr]:

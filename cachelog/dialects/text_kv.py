@@ -30,6 +30,7 @@ SAMPLES = (
     "I1123 15:09:56.579892   10645 registry.go:12] Rolled back fraud to v41",
     "INFO:     Started server process [19307]",
     "Loaded model fraud version v41 from s3://models/fraud/v41 in 120.8 ms",
+    "predict model=fraud version=v41 key=f3 cache=HIT 0.29ms",
 )
 
 _LONG_LEVEL = r"(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL|SEVERE|PANIC)"
@@ -38,6 +39,11 @@ _CHANGED = r"(?:(?:un|re)?load|evict)(?:ed|ing)"
 _TELLING_START = (
     rf"(?i)^(?:[a-z][a-z '-]{{0,40}} )?(?:cache (?:hit|miss)|{_CHANGED} (?:the )?model|"
     rf"model (?:cache (?:hit|miss)|[a-z0-9_.-]+ {_CHANGED}))\b"
+)
+#: Words, and then pairs that tell of a model or a cache.
+_PAIRED_START = (
+    r"^[A-Za-z][A-Za-z0-9_'-]*[ ,:](?:[^={\"]{0,80}[ ,(\[])?"
+    r"(?:model|model_name|modelName|cache|cache_status|cache_result|cache_hit)=[^ ]"
 )
 _BEGINS = rf"^(?:[\[(<]?{TIME}[\])>]?{_AFTER}|{CLOCK} +\[|\[{LEVEL} *\]|<{LEVEL}>|{_LONG_LEVEL}(?::|\s)|{KLOG})"
 #: Records of servers that have dialects of their own: glog in ISO 8601, nginx's error log, TensorFlow Serving.
@@ -62,7 +68,8 @@ _ASIDE = r"\(([^()]+)\)\W*$"
 
 def claim(text: pl.Expr) -> pl.Expr:
     """Return whether a line begins with a time or a level, or with words about caches and models."""
-    return (text.str.contains(_BEGINS) & ~text.str.contains(_OWNED)) | text.str.contains(_TELLING_START)
+    telling = text.str.contains(_TELLING_START) | text.str.contains(_PAIRED_START)
+    return telling | (text.str.contains(_BEGINS) & ~text.str.contains(_OWNED))
 
 
 def parse(lines: pl.DataFrame) -> pl.DataFrame:

@@ -30,6 +30,7 @@ _RECORD = (
     r"(?:time|timestamp|ts|t|level|lvl|severity|msg|event|logger|caller)=",
     r"[0-9a-fA-F.:]+ [^ ]+ [^ ]+ \[",  # an access log
     r"(?i:(?:(?:un|re)?load|evict)(?:ed|ing) (?:the )?model |model cache (?:hit|miss) )",
+    r"[a-z]+ model=",
 )
 _RECORDS = "|".join(_RECORD)
 _LINE = rf"(?s)^(?:{_WORD} )?({_POD}) {_WORD} ((?:{_RECORDS}).*)$"

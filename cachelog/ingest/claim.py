@@ -24,6 +24,9 @@ from cachelog.ingest.place import Inputs, place
 from cachelog.ingest.said import Said, grouped
 from cachelog.ingest.unwrap import AROUND, DEPTH, innermost, unwrap
 
+#: Messages that may be lines of their own: a time, a level, a bracket or a pair at the beginning, or telling pairs.
+_RECORD = r"^\s*(?:[\[(<{]|\d{2,4}|[A-Z]+\d* |[a-z_]+=)|\b(?:model|model_name|modelName|cache|cache_status)="
+
 
 @dataclass(frozen=True)
 class Reader:
@@ -90,11 +93,11 @@ def _note_json(scanned: json_scan.Scanned, reading: _Reading, depth: int) -> Non
 
 
 def _wraps(words: pl.DataFrame) -> pl.Series | None:
-    """Nothing but a message that may be a line of its own: it begins like a record, with a time or a level."""
+    """Return which words are nothing but a message that may be a line of its own; None for none."""
     if "message" not in words.columns:
         return None
     others = [name for name in ("model", "outcome", "hit", "event", "op") if name in words.columns]
-    record = pl.col("message").str.contains(r"^\s*(?:[\[(<{]|\d{2,4}|[A-Z]+\d* |[a-z_]+=)")
+    record = pl.col("message").str.contains(_RECORD)
     alone = pl.all_horizontal(record, *(pl.col(name).is_null() for name in others))
     return words.select(alone.fill_null(False)).to_series()
 
