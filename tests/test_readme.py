@@ -32,7 +32,9 @@ def test_the_example_is_what_the_program_prints(monkeypatch, capsys, tmp_path):
     assert capsys.readouterr().out.rstrip("\n") == printed
 
 
-@pytest.mark.parametrize("command", sorted(set(re.findall(r"`(?:[^`|]*\\\| )?cachelog ([^`|]*)", README.split("## Use")[1]))))
+@pytest.mark.parametrize(
+    "command", sorted(set(re.findall(r"`(?:[^`|]*\\\| )?cachelog ([^`|]*)", README.split("## Use")[1])))
+)
 def test_every_command_of_the_readme_is_one(command):
     words = shlex.split(command)
     assert words[0] in app.COMMANDS or "/" in words[0]
