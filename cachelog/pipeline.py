@@ -79,7 +79,7 @@ def inspect(paths: Sequence[str], options: Options = Options(), progress: Progre
         staged = _stage(paths, options, spool, progress)
         frames = _frames(_wanted(staged.events, options), options)
         models = windows.models(frames) if frames else ()
-        taken = {source.path: fields(source, spool) for source in staged.sources if not source.note}
+        taken = {source.path: fields(source, envelopes(), spool) for source in staged.sources if not source.note}
         return replace(_report(staged, models, (), (), frames), fields=taken)
     finally:
         lines.drop_spool(spool)

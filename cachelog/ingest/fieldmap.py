@@ -6,30 +6,39 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
+from types import ModuleType
+
+import numpy as np
 
 from cachelog.contract import jsonlines
+from cachelog.ingest import texts
 from cachelog.ingest.discover import Source
+from cachelog.ingest.ledger import Rows
 from cachelog.ingest.lines import ReadLog, again, units
+from cachelog.ingest.unwrap import unwrap
 
 _LOOKED_AT = 400  # lines of the head of an input
 _PAIR = re.compile(r'(?:^|[\s,;(\[{])([A-Za-z_@][\w.\-@]*)=(?="|[^\s=])')
 
 
-def fields(source: Source, spool: str | None = None) -> Mapping[str, str]:
+def fields(source: Source, envelopes: Mapping[str, ModuleType], spool: str | None = None) -> Mapping[str, str]:
     """Return canonical field -> the name it has in the head of this input, the best alias that occurs there."""
     seen: set[str] = set()
-    for text in _head(source, spool):
+    for text in _head(source, envelopes, spool):
         seen |= _names(text)
     found = {field: next((a for a in aliases if a in seen), None) for field, aliases in jsonlines.FIELDS.items()}
     return {field: name for field, name in found.items() if name is not None}
 
 
-def _head(source: Source, spool: str | None) -> Iterator[str]:
+def _head(source: Source, envelopes: Mapping[str, ModuleType], spool: str | None) -> Iterator[str]:
+    """Yield the first lines without their envelopes."""
     if (opened := again(source, spool)) is None:
         return
     for unit in islice(units([opened], ReadLog()), 1):
-        for line in unit.data.split(b"\n", _LOOKED_AT)[:_LOOKED_AT]:
-            yield line.decode("utf-8", "replace")
+        head = b"".join(line + b"\n" for line in unit.data.split(b"\n", _LOOKED_AT)[:_LOOKED_AT])
+        lines, _ = texts.decoded(head)
+        inner, _ = unwrap(lines, envelopes, Rows.of(np.zeros(head.count(b"\n"), np.uint32)))
+        yield from inner["text"]
 
 
 def _names(text: str) -> set[str]:
@@ -48,5 +57,5 @@ def _paths(value: object, prefix: str = "", depth: int = 0) -> Iterator[str]:
     for key, inner in value.items():
         yield prefix + str(key)
         yield from _paths(inner, f"{prefix}{key}.", depth + 1)
-        if isinstance(inner, str) and inner.startswith("{") and depth == 0:
+        if isinstance(inner, str) and depth == 0 and key in jsonlines.FIELDS["message"]:
             yield from _names(inner)
