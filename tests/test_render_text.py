@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from cachelog.contract.finding import Cause, Confidence, Impact, Severity
-from cachelog.render import text
+from cachelog.render import manual, text
 from cachelog.render.page import Look, Page, wrapped
 from tests import reports
 
@@ -212,3 +212,16 @@ def test_a_sparkline_rises_with_the_rate_and_is_blank_where_nothing_was_asked(as
     assert page.spark((0.0, 0.001), 24) == low * 2
     assert len(page.spark((0.1,) * 24, 12)) == 12
     assert page.spark((), 12) == ""
+
+
+def test_a_page_of_the_manual_keeps_headings_and_reflows_paragraphs():
+    page = manual.render(
+        "rule: says.\n\n    What it says\n        one two\n        three\n\n        four", Look(width=40)
+    )
+    assert page == "rule: says.\n\nWhat it says\n    one two three\n\n    four\n"
+
+
+def test_terms_stand_in_a_column_under_their_headings():
+    assert manual.terms({"heads": {"a": "one", "bcd": "two"}, "": {"e": "x"}}, Look(), "end.") == (
+        "heads\n  a    one\n  bcd  two\n\ne  x\n\nend.\n"
+    )

@@ -22,7 +22,7 @@ def analyze(
     output: Output,
 ) -> int:
     """Say what went wrong, ranked, with the lines that prove it."""
-    report = analysed(paths, filters)
+    report = analysed(paths, filters, fail_on)
     put(rendered(report, output), output)
     explain_errors(report)
     if strict and damaged(report):

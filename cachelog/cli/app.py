@@ -28,7 +28,6 @@ for _command in (*_COMMANDS, demo.demo):
 
 COMMANDS = frozenset(c.name or "" for c in app.registered_commands)
 _OWN = ("-h", "--help", "--version", "--install-completion", "--show-completion")
-_ISSUES = "https://github.com/cachelog/cachelog/issues"
 
 
 def _version(asked: bool) -> None:
@@ -62,6 +61,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = _run(arguments)
         sys.stdout.flush()
+        if code == 130:
+            say("cachelog: interrupted")
         return code
     except UsageError as error:
         say(f"cachelog: {error}")
@@ -78,7 +79,8 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if "--debug" in arguments:
             raise
-        say(f"cachelog: a bug: {type(error).__name__}: {error}; please report it at {_ISSUES} with --debug's output")
+        wish = "please report it with what the same command says with --debug"
+        say(f"cachelog: a bug: {type(error).__name__}: {error}; {wish}")
         return 70
 
 

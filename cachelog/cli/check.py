@@ -8,9 +8,10 @@ import typer
 
 from cachelog.cli.analyze import explain_errors, rendered
 from cachelog.cli.options import FailOn, Filters, Format, Output, Paths
-from cachelog.cli.printing import put
-from cachelog.cli.running import analysed, exit_code
-from cachelog.contract.finding import Finding, Report, Severity
+from cachelog.cli.printing import look, put, say
+from cachelog.cli.running import analysed, damaged, exit_code, fails
+from cachelog.contract.finding import Finding, Report
+from cachelog.contract.limits import DEFAULT
 
 
 def check(
@@ -23,51 +24,61 @@ def check(
     output: Output,
 ) -> int:
     """Judge: pass (exit 0), fail (1) or inconclusive (3), in one sentence with the numbers."""
-    report = analysed(paths, filters)
+    report = analysed(paths, filters, fail_on)
     code = exit_code(report, fail_on, strict, zero=False)
     if code == 0 and too_little(report):
         code = 3
-    text = rendered(report, output) if output.format is Format.JSON else sentence(report, code, fail_on)
-    put(text, output)
+    _put(report, code, fail_on, output)
     explain_errors(report)
     return 0 if exit_zero and code in (1, 3, 4) else code
 
 
-def too_little(report: Report) -> bool:
-    """Return whether the logs hold neither lookups nor versions, so that nothing can be judged."""
-    return not any(row.lookups or row.misses or row.versions for row in report.models)
+def too_little(report: Report) -> str:
+    """Return why the logs do not bear a verdict, "" where they do: loads alone do, for the rules of versions."""
+    lookups = sum(row.lookups or 0 for row in report.models)
+    if not any(row.lookups or row.misses or row.versions for row in report.models):
+        return f"neither lookups nor loads in {sum(item.lines for item in report.inputs):,} lines"
+    if 0 < lookups < DEFAULT.shift_lookups:
+        return f"{lookups:,} lookups, and a changed miss rate shows from {DEFAULT.shift_lookups:,} on"
+    return ""
 
 
-def sentence(report: Report, code: int, fail_on: FailOn) -> str:
-    """Return the verdict with what it rests on, and the findings that made it."""
-    from cachelog.render.text import printable
+def _put(report: Report, code: int, fail_on: FailOn, output: Output) -> None:
+    """Write the verdict and the findings behind it; beside JSON, which is the report alone, it is a message."""
+    said = f"{_VERDICTS.get(code, 'inconclusive')}: {_reason(report, code, fail_on)}"
+    if output.format is Format.JSON:
+        put(rendered(report, output), output)
+        say(f"cachelog: {said}")
+        return
+    from cachelog.render import terminal
 
-    verdict = {0: "pass", 1: "fail"}.get(code, "inconclusive")
-    bad = [f for f in report.findings if fail_on is not FailOn.NONE and f.severity >= Severity[fail_on.name]]
-    lines = [f"{verdict}: {_reason(report, code, bad, fail_on)}"]
-    lines += [f"  {f.id} {f.severity.word}: {f.title}. {f.summary}" for f in bad]
-    return "\n".join(printable(line) for line in lines)
+    put(terminal.judged(said, _behind(report, fail_on), look(output)), output)
 
 
-def _reason(report: Report, code: int, bad: list[Finding], fail_on: FailOn) -> str:
+_VERDICTS = {0: "pass", 1: "fail"}
+
+
+def _behind(report: Report, fail_on: FailOn) -> list[Finding]:
+    """Return the findings at or above the level, each with those it explains or that explain it."""
+    from cachelog.render.text import stories
+
+    told = [(story.cause, *story.effects) for story in stories(report.findings)]
+    return [finding for story in told if any(fails(f, fail_on) for f in story) for finding in story]
+
+
+def _reason(report: Report, code: int, fail_on: FailOn) -> str:
+    from cachelog.render.text import looked_at, many, verdict
+
+    seen = looked_at(report)
     if code == 1:
-        return f"{len(bad)} finding{'s' if len(bad) != 1 else ''} at or above {fail_on.value} in {_seen(report)}"
+        bad = many(sum(fails(f, fail_on) for f in report.findings), "finding")
+        return f"{verdict(report).removesuffix('.')} ({bad} at or above {fail_on.value} in {seen})"
     if code == 130:
-        return f"interrupted; {_seen(report)} until then"
+        return f"interrupted after {seen}"
     if code == 70:
         return "a rule failed, so its findings are missing"
     if code == 4:
-        return f"inputs are damaged or incomplete; {_seen(report)} could be read"
+        return f"inputs are damaged or incomplete: {', '.join(damaged(report)[:5])}"
     if code == 3:
-        return f"too little to judge: {_seen(report)}"
-    return f"nothing at or above {fail_on.value} in {_seen(report)}"
-
-
-def _seen(report: Report) -> str:
-    lookups = sum(row.lookups or 0 for row in report.models)
-    lines = sum(item.lines for item in report.inputs)
-    models = len({row.model for row in report.models})
-    said = f"{lookups:,} lookups of {models} model{'s' if models != 1 else ''} in {lines:,} lines"
-    if report.start and report.end:
-        said += f", {report.start:%Y-%m-%d %H:%M:%S} to {report.end:%H:%M:%S} UTC"
-    return said
+        return f"too little to judge: {too_little(report) or seen}"
+    return f"nothing at or above {fail_on.value} in {seen}"

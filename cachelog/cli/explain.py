@@ -9,7 +9,7 @@ import typer
 
 from cachelog.cli.naming import nearest
 from cachelog.cli.options import Format, Output
-from cachelog.cli.printing import put
+from cachelog.cli.printing import look, put
 from cachelog.contract.errors import UsageError
 
 
@@ -25,7 +25,12 @@ def explain(
     if rule not in known:
         raise UsageError(f"no rule {rule!r}{nearest(rule, known)}; `cachelog rules` lists them")
     page = cleandoc(known[rule].__doc__ or "")
-    put(_as_json({"rule": rule, "page": page}) if output.format is Format.JSON else page, output)
+    if output.format is Format.JSON:
+        put(_as_json({"rule": rule, "page": page}), output)
+        return 0
+    from cachelog.render import manual
+
+    put(manual.render(page, look(output)), output)
     return 0
 
 
@@ -37,8 +42,9 @@ def rules(*, output: Output) -> int:
     if output.format is Format.JSON:
         put(_as_json([{"rule": rule, "says": says} for rule, says in lines.items()]), output)
         return 0
-    width = max(map(len, lines))
-    put("\n".join(f"{rule:<{width}}  {says}" for rule, says in lines.items()), output)
+    from cachelog.render import manual
+
+    put(manual.terms({"": lines}, look(output)), output)
     return 0
 
 

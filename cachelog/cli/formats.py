@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from inspect import cleandoc
 from types import ModuleType
 
 from cachelog.cli.options import Format, Output
-from cachelog.cli.printing import put
+from cachelog.cli.printing import look, put
 
 
 def formats(*, output: Output) -> int:
@@ -25,17 +24,18 @@ def formats(*, output: Output) -> int:
         ]
         put(json.dumps(rows, indent=1), output)
         return 0
-    put("\n\n".join(_section(kind, modules) for kind, modules in kinds.items()) + _PACKED, output)
+    from cachelog.render import manual
+
+    heads = {"dialect": "what a line says", "envelope": "what wraps a line"}
+    sections = {
+        heads[kind]: {name: _about(module) for name, module in sorted(modules.items())}
+        for kind, modules in kinds.items()
+    }
+    put(manual.terms(sections, look(output), _PACKED), output)
     return 0
 
 
-_PACKED = "\n\ncompressed with gzip or zstd, or not; by line, so files may be mixed"
-
-
-def _section(kind: str, modules: Mapping[str, ModuleType]) -> str:
-    width = max(map(len, modules))
-    head = {"dialect": "what a line says", "envelope": "what wraps a line"}[kind]
-    return "\n".join([head, *(f"  {name:<{width}}  {_about(module)}" for name, module in sorted(modules.items()))])
+_PACKED = "Compressed with gzip or zstd, or not; by line, so files may be mixed."
 
 
 def _about(module: ModuleType) -> str:

@@ -71,19 +71,26 @@ def put(text: str, output: Output) -> None:
         raise UsageError(f"cannot write {output.output!r}: {error.strerror}") from None
 
 
-def write_whole(path: str, text: str, mode: int = 0o644) -> None:
+def write_whole(path: str, text: str, mode: int = 0o666) -> None:
     """Write a temporary file beside `path` and rename it, so that nobody sees half of it; raises OSError."""
     folder = os.path.dirname(os.path.abspath(path))
     handle, temporary = tempfile.mkstemp(dir=folder, prefix=".cachelog-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as out:
             out.write(text)
-        os.chmod(temporary, mode)
+        os.chmod(temporary, mode & ~_umask())
         os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def _umask() -> int:
+    """Return the user's mask, which can be read only by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def say(message: str, to: TextIO | None = None) -> None:

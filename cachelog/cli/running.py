@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 from cachelog.cli.options import FailOn, Filters
 from cachelog.cli.printing import write_whole
 from cachelog.contract.errors import UsageError
+from cachelog.contract.finding import Finding, Report, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from cachelog.contract.finding import Report
 
 STDIN = "-"
 _PATIENCE = 1.0  # seconds before a progress bar appears
@@ -34,16 +33,29 @@ def inputs(paths: Sequence[str] | None) -> list[str]:
     raise UsageError("nothing to read; name a log file, a folder of logs, a glob, or - for standard input")
 
 
-def analysed(paths: Sequence[str] | None, filters: Filters) -> Report:
+def analysed(paths: Sequence[str] | None, filters: Filters, fail_on: FailOn = FailOn.NONE) -> Report:
     """Return the report on the paths and keep it for `cachelog show`; raises UsageError."""
     from cachelog import pipeline
 
+    _no_hiding(filters, fail_on)
     named = inputs(paths)
     options = filters.options(datetime.now(UTC))
     with progress() as advance:
         report = pipeline.analyze(named, options, advance)
     _keep(report)
     return report
+
+
+def _no_hiding(filters: Filters, fail_on: FailOn) -> None:
+    """Refuse to hide what the exit code is asked to tell; raises UsageError."""
+    levels = list(FailOn)
+    if fail_on is FailOn.NONE:
+        return
+    if levels.index(fail_on) < levels.index(FailOn(filters.min_severity)):
+        level = filters.min_severity.value
+        raise UsageError(f"--min-severity {level} hides what --fail-on {fail_on.value} looks for; raise --fail-on too")
+    if filters.top == 0:
+        raise UsageError(f"--top 0 hides what --fail-on {fail_on.value} looks for")
 
 
 @contextmanager
@@ -74,19 +86,22 @@ def progress() -> Iterator[Callable[[int, int], None] | None]:
 
 def exit_code(report: Report, fail_on: FailOn, strict: bool, zero: bool) -> int:
     """Return the exit code of CONTRACT: a bug, an interruption, findings, no data, damaged input, in this order."""
-    from cachelog.contract.finding import Severity
-
     if report.errors:
         return 70
     if report.partial:
         return 130
     if zero:
         return 0
-    if fail_on is not FailOn.NONE and any(f.severity >= Severity[fail_on.name] for f in report.findings):
+    if any(fails(finding, fail_on) for finding in report.findings):
         return 1
     if report.start is None:
         return 3
     return 4 if strict and damaged(report) else 0
+
+
+def fails(finding: Finding, fail_on: FailOn) -> bool:
+    """Return whether a finding is at or above the level."""
+    return fail_on is not FailOn.NONE and finding.severity >= Severity[fail_on.name]
 
 
 def damaged(report: Report) -> list[str]:

@@ -68,8 +68,10 @@ def _rendered(report: Report, finding: Finding, output: Output, around: int) -> 
         from cachelog import pipeline
 
         try:
-            return pipeline.context(report, item, around)
+            lines = pipeline.context(report, item, around)
         except OSError:  # the log has gone since; the cited line itself is in the report
             return ()
+        # another file of that name, or the log was rotated: what stands there now proves nothing
+        return lines if any(cited and text == item.text for _, text, cited in lines) else ()
 
     return detail.render(report, finding, look(output), context)

@@ -52,6 +52,15 @@ def render(report: Report, look: Look = PLAIN) -> str:
     return page.text()
 
 
+def judged(sentence: str, findings: Sequence[Finding], look: Look = PLAIN) -> str:
+    """Return a verdict with the findings that it rests on, as cards."""
+    page = Page(look)
+    page.prose(page.safe(sentence), style="bold")
+    told = text.stories(findings)
+    _cards(page, told, max((f.start for f in findings if f.start), default=None))
+    return page.text()
+
+
 # -- verdict --------------------------------------------------------------------------------------------
 
 

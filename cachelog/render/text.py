@@ -159,7 +159,12 @@ def verdict(report: Report) -> str:
     told = stories(report.findings)
     if told and told[0].cause.severity > Severity.INFO:
         return _worst(told, report.end)
-    if not sum(i.events for i in report.inputs) or report.start is None:
+    events = sum(i.events for i in report.inputs)
+    if events and report.start is None:
+        return (
+            f"Nothing to judge: none of the {many(events, 'event')} is of the time, the models and the replicas asked for."
+        )
+    if report.start is None:
         return f"Nothing to judge: no lookups and no model events in {looked_at(report)}."
     return f"Nothing wrong found in {looked_at(report)}."
 
