@@ -12,7 +12,7 @@ import polars as pl
 import cachelog
 from cachelog import blindness, rank
 from cachelog.attribution.cause import link
-from cachelog.contract.finding import Evidence, Finding, ModelRow, Report, Severity
+from cachelog.contract.finding import Evidence, Finding, InputReport, ModelRow, Report, Severity
 from cachelog.contract.limits import DEFAULT, Limits
 from cachelog.contract.rule import Frames
 from cachelog.ingest import json_scan, lines
@@ -80,9 +80,22 @@ def inspect(paths: Sequence[str], options: Options = Options(), progress: Progre
         frames = _frames(_wanted(staged.events, options), options)
         models = windows.models(frames) if frames else ()
         taken = {source.path: fields(source, envelopes(), spool) for source in staged.sources if not source.note}
-        return replace(_report(staged, models, (), (), frames), fields=taken)
+        report = _report(staged, models, (), (), frames)
+        return replace(report, fields=taken, inputs=tuple(_quoted(item, staged, spool) for item in report.inputs))
     finally:
         lines.drop_spool(spool)
+
+
+def _quoted(item: InputReport, staged: Staged, spool: str | None) -> InputReport:
+    """Put paths and texts to the lines of an input that were not understood."""
+    if not item.unread:
+        return item
+    index = item.unread[0].source
+    wanted = [line.line for line in item.unread]
+    texts = lines.cite(staged.sources[index], wanted, 0, spool, staged.marks.get(index, ()))
+    return replace(
+        item, unread=tuple(replace(e, path=item.path, text=texts.get(e.line, "")) for e in item.unread)
+    )  # fmt: skip
 
 
 def context(report: Report, evidence: Evidence, around: int) -> list[tuple[int, str, bool]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -456,6 +457,21 @@ def test_pages_of_the_manual_fit_the_screen(run, monkeypatch):
     assert "\nWhat to do\n    " in run("explain", "cold-start")[1]
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_inspect_cites_the_first_lines_that_were_not_understood(run, tmp_path, packed):
+    good = Path(STEADY, "upsell-0.log").read_text().splitlines()[0]
+    lines = [*[good] * 9, "who knows", *[good] * 99_990, '{"torn":', "so what", "never shown"]
+    body = "\n".join(lines).encode()
+    (tmp_path / "a.log").write_bytes(gzip.compress(body, 1) if packed else body)
+    _, out, _ = run("inspect", tmp_path, "--format", "json")
+    only = json.loads(out)["inputs"][0]
+    assert only["unclaimed"] + only["bad"] == 4
+    assert [(u["line"], u["text"]) for u in only["unread"]] == [
+        (10, "who knows"), (100_001, '{"torn":'), (100_002, "so what"),
+    ]  # fmt: skip
+    assert "a.log:10 (unclaimed)" in run("inspect", tmp_path)[1]
+
+
 class Tty(io.StringIO):
     """A terminal that keeps what is written to it."""
 
@@ -474,7 +490,7 @@ def test_a_bar_is_drawn_only_when_it_takes_longer_and_somebody_sees_it(monkeypat
             advance(4_000_000, 4_000_000)
         drawn[patience] = sys.stderr.getvalue()
     assert "reading" in drawn[0.0]
-    assert drawn[60.0].strip("\n") == ""
+    assert drawn[60.0] == ""
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     with running.progress() as advance:
         assert advance is None

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from cachelog import pipeline
 from cachelog.contract.errors import UsageError
-from cachelog.contract.finding import Impact
+from cachelog.contract.finding import Evidence, Impact
 from cachelog.render import json as renderer
 from tests import reports
 
@@ -192,6 +192,13 @@ def test_inspect_as_json_says_why_an_input_was_not_read_and_which_names_were_tak
         ("a.log", None, {"model": "m"}),
         ("b.log", "not read: Permission denied", {}),
     ]
+
+
+def test_inspect_as_json_cites_what_was_not_understood():
+    lost = (Evidence(0, 3, None, "bad", "a.log", '{"torn'),)
+    found = json.loads(renderer.inspected(reports.report(inputs=(reports.source(unread=lost),))))
+    assert found["inputs"][0]["unread"] == [{"line": 3, "state": "bad", "text": '{"torn'}]
+    assert "unread" not in rendered(reports.report(inputs=(reports.source(unread=lost),)))["inputs"][0]
 
 
 def test_one_finding_alone_stands_as_in_the_report():

@@ -300,6 +300,14 @@ def test_inputs_that_were_read_alike_stand_together():
     assert len(page.splitlines()) < 30
 
 
+def test_lines_that_were_not_understood_are_cited():
+    lost = tuple(Evidence(0, n, None, "unclaimed", "a.log", f"what is {n}?") for n in (3, 7, 9))
+    inputs = (reports.source("a.log", unread=lost), reports.source("b.log", unread=lost))
+    page = reading.render(reports.report(inputs=inputs), Look())
+    assert "not read  a.log:3 (unclaimed)\n          what is 3?\n" in page
+    assert page.count("what is") == 5
+
+
 def test_many_ways_of_reading_are_bounded():
     inputs = tuple(reports.source(f"{i}.log", format=f"f{i}") for i in range(30))
     assert "and 18 more ways of reading" in reading.render(reports.report(inputs=inputs), Look())

@@ -61,7 +61,7 @@ def _no_hiding(filters: Filters, fail_on: FailOn) -> None:
 @contextmanager
 def progress() -> Iterator[Callable[[int, int], None] | None]:
     """Give a callback (bytes done, bytes in all) that draws a bar on a terminal's stderr once it takes longer."""
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield None
         return
     from rich.console import Console
@@ -81,7 +81,8 @@ def progress() -> Iterator[Callable[[int, int], None] | None]:
     try:
         yield advance
     finally:
-        bar.stop()
+        if shown:
+            bar.stop()
 
 
 def exit_code(report: Report, fail_on: FailOn, strict: bool, zero: bool) -> int:

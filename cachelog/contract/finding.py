@@ -140,6 +140,7 @@ class InputReport:
     bad: int
     clock: str | None
     note: str | None = None  # not in the JSON schema: why it was not read
+    unread: tuple[Evidence, ...] = ()  # likewise: the first lines not understood, role "unclaimed" or "bad"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from cachelog.contract.finding import InputReport
+from cachelog.contract.finding import Evidence, InputReport
 from cachelog.ingest.discover import Source
 from cachelog.ingest.lines import ReadLog
 
 STATES = ("events", "quiet", "joined", "unclaimed", "bad")
 EVENTS, QUIET, JOINED, UNCLAIMED, BAD = range(len(STATES))
+
+_UNREAD = 3  # lines of each input that `inspect` cites
 
 
 @dataclass(frozen=True)
@@ -68,17 +70,27 @@ class Books:
     read_as: dict[int, Counter[str]] = field(default_factory=dict)
     wrapped: dict[int, Counter[str]] = field(default_factory=dict)
     assumed: dict[int, Counter[str]] = field(default_factory=dict)
+    unread: dict[int, list[Evidence]] = field(default_factory=dict)  # the first lines that were not understood
 
     def add(self, unit: UnitBooks) -> None:
         """Add one unit."""
         for source in np.unique(unit.source).tolist():
             mine = unit.source == source
             counts = np.bincount(unit.state[mine], minlength=len(STATES)).astype(np.int64)
+            if counts[UNCLAIMED] or counts[BAD]:
+                self._keep(source, unit.state[mine])
             self.states[source] = self.states.get(source, np.zeros(len(STATES), np.int64)) + counts
             _count(self.read_as, source, unit.format[mine], self.formats)
             _count(self.wrapped, source, unit.envelope[mine], self.envelopes)
         for source, what, many in unit.assumed:
             self.assumed.setdefault(source, Counter())[what] += many
+
+    def _keep(self, source: int, state: npt.NDArray[np.uint8]) -> None:
+        """Note where the first lines that were not understood stand; the units of an input come in its order."""
+        kept = self.unread.setdefault(source, [])
+        before = int(self.states[source].sum()) if source in self.states else 0
+        lost = np.flatnonzero((state == UNCLAIMED) | (state == BAD))[: _UNREAD - len(kept)]
+        kept += [Evidence(source, before + row + 1, None, STATES[state[row]]) for row in lost.tolist()]
 
     def report(self, sources: Sequence[Source], log: ReadLog) -> tuple[InputReport, ...]:
         """Return the inputs in order, each with lines = events + quiet + joined + unclaimed + bad."""
@@ -95,6 +107,7 @@ class Books:
             **{state: int(counts[code]) for code, state in enumerate(STATES)},
             clock=_clock(self.assumed.get(index)),
             note=source.note or log.notes.get(index),
+            unread=tuple(self.unread.get(index, ())),
         )
 
 

@@ -43,10 +43,15 @@ def render(report: Report) -> str:
 
 
 def inspected(report: Report) -> str:
-    """Return how the inputs were read (cachelog.inspect/1): inputs as in the report, why not read, fields taken."""
+    """Return how the inputs were read (cachelog.inspect/1): as in the report, and fields taken and lines not read."""
     known = as_json(report)
     inputs = [
-        {**taken, "note": item.note, "fields": dict(report.fields.get(item.path, {}))}
+        {
+            **taken,
+            "note": item.note,
+            "fields": dict(report.fields.get(item.path, {})),
+            "unread": [{"line": line.line, "state": line.role, "text": line.text} for line in item.unread],
+        }
         for item, taken in zip(report.inputs, known["inputs"], strict=True)
     ]
     kept = {key: known[key] for key in ("tool", "partial", "period")}

@@ -10,6 +10,7 @@ from cachelog.render.page import PLAIN, Look, Page
 
 _GROUPS = 12  # ways of reading shown
 _PATHS = 6  # inputs named for each
+_UNREAD = 5  # lines that were not understood, cited for each
 _LABEL = 10
 
 _Way = tuple[str, str, tuple[tuple[str, str], ...], str]  # format, envelope, fields, why not read
@@ -56,6 +57,10 @@ def _way(page: Page, way: _Way, inputs: Sequence[InputReport]) -> None:
         page.fact("clock", page.safe(clock), indent=_LABEL)
     taken = ", ".join(f"{page.safe(field)} {page.sign('from')} {page.safe(name)}" for field, name in fields)
     page.fact("fields", taken, indent=_LABEL)
+    for number, line in enumerate([line for item in inputs for line in item.unread][:_UNREAD]):
+        place = f"{page.safe(line.path)}:{line.line} ({line.role})"
+        page.prose(place, first=(("not read" if number == 0 else "").ljust(_LABEL),), style="cyan")
+        page.quote(line.text, first=" " * _LABEL, lines=2)
 
 
 def _limits(page: Page, report: Report) -> None:

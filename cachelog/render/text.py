@@ -161,9 +161,8 @@ def verdict(report: Report) -> str:
         return _worst(told, report.end)
     events = sum(i.events for i in report.inputs)
     if events and report.start is None:
-        return (
-            f"Nothing to judge: none of the {many(events, 'event')} is of the time, the models and the replicas asked for."
-        )
+        asked = "the time, the models and the replicas asked for"
+        return f"Nothing to judge: none of the {many(events, 'event')} is of {asked}."
     if report.start is None:
         return f"Nothing to judge: no lookups and no model events in {looked_at(report)}."
     return f"Nothing wrong found in {looked_at(report)}."
