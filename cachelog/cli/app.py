@@ -17,9 +17,9 @@ from cachelog.contract.errors import NoData, UsageError
 
 app = typer.Typer(
     name="cachelog",
-    help="Read the logs of a model-serving fleet and say, ranked and with proof, why its caches miss.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: half the time, and no boxes where it is piped
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _COMMANDS = (analyze.analyze, check.check, show.show, inspect.inspect, explain.explain, explain.rules, formats.formats)

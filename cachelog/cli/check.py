@@ -23,7 +23,7 @@ def check(
     filters: Filters,
     output: Output,
 ) -> int:
-    """Judge: pass (exit 0), fail (1) or inconclusive (3), in one sentence with the numbers."""
+    """Judge a deploy: pass (exit 0), fail (1) or inconclusive (3)."""
     report = analysed(paths, filters, fail_on)
     code = exit_code(report, fail_on, strict, zero=False)
     if code == 0 and too_little(report):

@@ -18,7 +18,7 @@ def explain(
     *,
     output: Output,
 ) -> int:
-    """Explain a rule: what it says, how it decides, when it stays quiet, what to do."""
+    """Explain a rule: what it says, how it decides, what to do."""
     from cachelog.rooms import detectors
 
     known = detectors()

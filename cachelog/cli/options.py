@@ -59,35 +59,23 @@ class Format(StrEnum):
     JSON = "json"
 
 
-_READ = "What to read"
-_SHOW = "What to show"
-
-
 @dataclass(frozen=True)
 class Filters:
     """Which part of the logs is read and which findings are shown."""
 
-    since: Annotated[
-        str | None, typer.Option(help="From this time on: RFC 3339, -3h, -15m, now.", rich_help_panel=_READ)
-    ] = None
-    until: Annotated[str | None, typer.Option(help="Before this time.", rich_help_panel=_READ)] = None
-    model: Annotated[
-        list[str] | None, typer.Option(help="Only these models (globs, repeatable).", rich_help_panel=_READ)
-    ] = None
-    replica: Annotated[
-        list[str] | None, typer.Option(help="Only these replicas (globs, repeatable).", rich_help_panel=_READ)
-    ] = None
-    tz: Annotated[str, typer.Option(help="Zone of times that have none.", metavar="ZONE", rich_help_panel=_READ)] = (
-        "UTC"
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="From this time on: RFC 3339, -3h, -15m, now.")] = (
+        None
     )
-    order: Annotated[
-        str | None, typer.Option(help="Versions, oldest first: v1,v2,v3.", metavar="LABELS", rich_help_panel=_READ)
-    ] = None
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Before this time.")] = None
+    model: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Only these models (repeatable).")] = None
+    replica: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Only these replicas (repeatable).")] = None
+    tz: Annotated[str, typer.Option(help="Zone of times that have none.", metavar="ZONE")] = "UTC"
+    order: Annotated[str | None, typer.Option(help="Versions, oldest first: v1,v2,v3.", metavar="LABELS")] = None
     rule: Annotated[
-        list[str] | None, typer.Option(help="Only findings of these rules (globs, repeatable).", rich_help_panel=_SHOW)
+        list[str] | None, typer.Option(metavar="GLOB", help="Only findings of these rules (repeatable).")
     ] = None
-    top: Annotated[int | None, typer.Option(help="At most this many findings.", min=0, rich_help_panel=_SHOW)] = None
-    min_severity: Annotated[Level, typer.Option(help="No findings below this.", rich_help_panel=_SHOW)] = Level.INFO
+    top: Annotated[int | None, typer.Option(metavar="N", help="At most this many findings.", min=0)] = None
+    min_severity: Annotated[Level, typer.Option(help="No findings below this.")] = Level.INFO
 
     def options(self, now: datetime) -> Options:
         """Return what the pipeline is asked for; raises UsageError."""
@@ -112,13 +100,11 @@ class Filters:
 class Output:
     """Where the report goes and how it looks."""
 
-    format: Annotated[Format, typer.Option(help="How to write it.", rich_help_panel=_SHOW)] = Format.TEXT
-    output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file.", rich_help_panel=_SHOW)
-    ] = None
-    color: Annotated[Colour, typer.Option(help="Colours.", rich_help_panel=_SHOW)] = Colour.AUTO
-    ascii: Annotated[bool, typer.Option("--ascii", help="Nothing but ASCII.", rich_help_panel=_SHOW)] = False
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a bug.", rich_help_panel=_SHOW)] = False
+    format: Annotated[Format, typer.Option(help="How to write it.")] = Format.TEXT
+    output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file.")] = None
+    color: Annotated[Colour, typer.Option(help="Colours.")] = Colour.AUTO
+    ascii: Annotated[bool, typer.Option("--ascii", help="Nothing but ASCII.")] = False
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a bug.")] = False
 
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

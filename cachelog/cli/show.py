@@ -24,7 +24,7 @@ def show(
     filters: Filters,
     output: Output,
 ) -> int:
-    """Show one finding in full; without PATH the one of your last analysis."""
+    """Show one finding in full, without PATH of your last analysis."""
     if report and paths:
         raise UsageError("name either PATH or --report, not both")
     whole = analysed(paths, filters) if paths else _saved(report or state_path(), asked=report is not None)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cachelog.contract.finding import Finding, InputReport, ModelRow, Number, Report, Severity
-from cachelog.contract.wording import lasting, percent, replicas
+from cachelog.contract.wording import lasting, percent
 
 # -- hostile text ---------------------------------------------------------------------------------------
 
@@ -221,7 +221,7 @@ def looked_at(report: Report, *, period: bool = True) -> str:
         return f"{many(sum(i.lines for i in report.inputs), 'line')} of {many(len(report.inputs), 'input')}"
     told = f"{many(lookups, 'lookup')} of " if lookups else "the loads of "
     told += many(len({row.model for row in report.models}), "model")
-    told += f" on {replicas(len(replicas_of(report.models)))}"
+    told += f" on {many(len(replicas_of(report.models)), 'replica')}"
     if period and report.start and report.end:
         told += f" in {lasting((report.end - report.start).total_seconds())}"
     return told
