@@ -14,7 +14,7 @@ import pytest
 from cachelog.contract.finding import Confidence, Finding, Severity
 from cachelog.contract.limits import DEFAULT
 from cachelog.detectors import miss_rate_shift
-from cachelog.metrics.ages import Stretch, certain_share
+from cachelog.metrics.ages import Shares, Stretch, shares
 from cachelog.metrics.harm import severity_of_harm
 from tests.scenarios import SCENARIOS
 from tests.simulate import CacheRules, Scenario, Step, Traffic, simulate
@@ -244,7 +244,7 @@ def test_entries_filled_together_before_the_log_and_expiring_in_it_are_no_more_t
     )
     finding = only(found(RULE, events))
     assert finding.severity is Severity.LOW
-    assert finding.numbers["certain_share"] < DEFAULT.ages_certain
+    assert finding.numbers["explained_share"] >= DEFAULT.ages_share
     assert "filled, and expired, together" in finding.summary
     blind = only(found(RULE, events.with_columns(key=pl.lit(None, pl.UInt64))))
     assert blind.confidence is Confidence.LOW
@@ -358,38 +358,58 @@ def entries(*said: tuple[float, str, int, str], replica: str = "r0") -> pl.DataF
 NO_COLD = pl.DataFrame(schema={"replica": pl.String(), "cold": pl.Datetime("us", "UTC")})
 
 
-def share(table: pl.DataFrame, start: float, expected: float, cold: pl.DataFrame = NO_COLD) -> float | None:
+def made_of(table: pl.DataFrame, start: float, expected: float, cold: pl.DataFrame = NO_COLD) -> Shares | None:
     earlier = table.filter(pl.col("ts") < at(start))
     stretch = Stretch(at(start), at(10_000), expected, float((earlier["outcome"] == "miss").mean() or 0.0), cold)
-    return certain_share(table.lazy(), table.height, T0, stretch, DEFAULT)
+    return shares(table.lazy(), table.height, T0, stretch, DEFAULT)
 
 
-def test_entries_that_expire_at_their_age_explain_an_excess():
-    filled = [(float(k), "miss", k, "1") for k in range(10)]
-    alive = [(float(100 * i + k), "hit", k, "1") for i in range(1, 6) for k in range(10)]
-    expired = [(600.0 + k, "miss", k, "1") for k in range(10)]
-    assert share(entries(*filled, *alive, *expired), 600.0, 10 / 60) == 0.0
+def told(outcome: str, times: range, *, start: float = 0.0) -> list[tuple[float, str, int, str]]:
+    """Ten keys, each asked for at each of the times."""
+    return [(start + t + k, outcome, k, "1") for t in times for k in range(10)]
 
 
-def test_entries_that_miss_before_their_age_do_not():
-    filled = [(float(k), "miss", k, "1") for k in range(10)]
-    alive = [(float(100 * i + k), "hit", k, "1") for i in range(1, 6) for k in range(10)]
-    young = [(600.0 + 50 * i + k, "miss", k, "1") for i in range(6) for k in range(10)]
-    assert share(entries(*filled, *alive, *young), 600.0, 10 / 60) > 0.8
+WARM = [*told("miss", range(1)), *told("hit", range(100, 600, 100))]  # filled at 0, hit up to the age of 500 s
+
+
+def test_entries_that_come_of_age_together_explain_an_excess():
+    assert made_of(entries(*WARM, *told("miss", range(600, 601))), 600.0, 10 / 60) == Shares(0.0, 1.0)
+
+
+def test_young_entries_that_miss_do_not_come_of_age():
+    found_ = made_of(entries(*WARM, *told("miss", range(600, 900, 50))), 600.0, 10 / 60)
+    assert found_ is not None
+    assert found_.sure > 0.8
+    assert found_.sure + found_.explained <= 1.0
+
+
+def test_keys_never_seen_are_no_old_entries():
+    new = [(600.0 + k, "miss", 100 + k, "1") for k in range(60)]
+    assert made_of(entries(*WARM, *new), 600.0, 10 / 60) == Shares(1.0, 0.0)
+
+
+def test_entries_filled_before_the_log_show_nothing_either_way():
+    unknown = [*told("hit", range(0, 600, 100)), *told("miss", range(600, 601))]
+    assert made_of(entries(*unknown), 600.0, 0.0) == Shares(0.0, 0.0)
 
 
 def test_first_lookups_after_a_restart_explain_an_excess_and_repeated_misses_do_not():
-    warm = [(float(30 * i + k), "hit", k, "1") for i in range(20) for k in range(10)]
+    warm = told("hit", range(0, 600, 30))
     cold = pl.DataFrame({"replica": ["r0"], "cold": [at(600.0)]}, schema=NO_COLD.schema)
-    once = [(600.0 + 30 * i + k, "hit" if i else "miss", k, "1") for i in range(6) for k in range(10)]
-    again = [(600.0 + 30 * i + k, "miss" if i % 2 == 0 else "hit", k, "1") for i in range(6) for k in range(10)]
-    assert share(entries(*warm, *once), 600.0, 0.0, cold) == 0.0
-    assert share(entries(*warm, *again), 600.0, 0.0, cold) > 0.5
+    once = [*told("miss", range(600, 601)), *told("hit", range(630, 780, 30))]
+    again = [*told("miss", range(600, 780, 60)), *told("hit", range(630, 780, 60))]
+    assert made_of(entries(*warm, *once), 600.0, 0.0, cold) == Shares(0.0, 1.0)
+    loses = made_of(entries(*warm, *again), 600.0, 0.0, cold)
+    assert loses is not None
+    assert loses.sure > 0.5
+
+
+def test_fewer_misses_than_expected_need_no_explanation():
+    assert made_of(entries(*WARM, *told("hit", range(600, 900, 50))), 600.0, 0.5) == Shares(0.0, 1.0)
 
 
 def test_lookups_without_keys_cannot_tell():
-    table = drawn(1, step(1800, 0.1, 0.3))
-    assert share(table, 1800.0, 0.1) is None
+    assert made_of(drawn(1, step(1800, 0.1, 0.3)), 1800.0, 0.1) is None
 
 
 @pytest.mark.parametrize(

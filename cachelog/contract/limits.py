@@ -56,7 +56,7 @@ class Limits:
     shift_fleet: float = 0.3  # share of the other models that shift too: it is the fleet (METHODS §7)
     ages_rows: int = 100_000  # lookups of a model whose keys are followed; more are sampled by key
     ages_keyed: float = 0.8  # share of lookups that must have a key
-    ages_certain: float = 0.5  # share of the excess that old and cold entries must leave
+    ages_share: float = 0.5  # of the excess: so much is most of it
     slope_min_s: float = 6 * 3600  # over such a span the slope of a day would pass for a step (measured)
     season_min_s: float = 1.5 * 86_400  # a span under this cannot tell a day's rhythm from a step
     week_min_s: float = 14 * 86_400  # two of each weekday

@@ -43,7 +43,7 @@ from cachelog.contract.finding import Confidence, Evidence, Finding, Impact, Num
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import listed, percent
-from cachelog.metrics.ages import Stretch, certain_share
+from cachelog.metrics.ages import Shares, Stretch, shares
 from cachelog.metrics.control import Control, Found, control
 from cachelog.metrics.excursions import Excursion, changes
 from cachelog.metrics.harm import added_seconds, severity_of_harm
@@ -63,7 +63,7 @@ class _Shift:
     studied: Study
     excursion: Excursion
     control: Control
-    certain: float | None  # share of the excess that no cold or old entries explain; None: keys cannot tell
+    shares: Shares | None  # what the excess is made of; None: there are no keys to tell
     limits: Limits
 
     @property
@@ -102,8 +102,8 @@ class _Shift:
     @property
     def unproven(self) -> bool:
         """May it be no more than a slow cold start, or entries that were filled together and expire together?"""
-        if self.certain is not None:
-            return self.certain < self.limits.ages_certain
+        if self.shares is not None:
+            return self.shares.explained >= self.limits.ages_share
         return self.excursion.owed or self.excursion.waning
 
     @property
@@ -114,12 +114,13 @@ class _Shift:
         told = self.excursion
         briefly = told.before.lookups < self.limits.shift_known * told.whole.lookups
         fresh = self.lasted < self.limits.settle_max_s and bool(_cold(self.studied, told))
-        return told.gradual or (self.certain is None and (briefly or fresh))
+        unsure = briefly or fresh if self.shares is None else self.shares.sure < self.limits.ages_share
+        return told.gradual or unsure
 
     @property
     def only_cold(self) -> bool:
         """Does it begin with a cold start that explains it?"""
-        return self.certain is not None and self.unproven and bool(_cold(self.studied, self.excursion))
+        return self.shares is not None and self.unproven and bool(_cold(self.studied, self.excursion))
 
     @property
     def seasonal(self) -> bool:
@@ -139,7 +140,7 @@ class _Shift:
     @property
     def excess_low(self) -> float:
         """Return extra misses at least, less those that old or cold entries may explain."""
-        return self.excursion.excess_low * (1.0 if self.certain is None else self.certain)
+        return self.excursion.excess_low * (1.0 - (self.shares.explained if self.shares else 0.0))
 
 
 def detect(events: pl.LazyFrame, frames: Frames, limits: Limits) -> list[Finding]:
@@ -159,26 +160,27 @@ def _shift(
     everything: Sequence[Found],
     limits: Limits,
 ) -> _Shift:
-    certain = _certain(events, frames, studied, excursion, limits) if excursion.rising else None
-    return _Shift(studied, excursion, control(studied, excursion, everything, limits), certain, limits)
+    found = _shares(events, frames, studied, excursion, limits) if excursion.rising else None
+    return _Shift(studied, excursion, control(studied, excursion, everything, limits), found, limits)
 
 
 def _worth_telling(shift: _Shift) -> bool:
+    """A rise is, unless a cold start explains it; a fall when it lasts and is beyond doubt: nobody waits for it."""
     if shift.excursion.rising:
         return not shift.only_cold
-    return shift.lasted >= shift.limits.shift_transient_s
+    return shift.lasted >= shift.limits.shift_transient_s and _confidence(shift) > Confidence.LOW
 
 
-def _certain(
+def _shares(
     events: pl.LazyFrame, frames: Frames, studied: Study, excursion: Excursion, limits: Limits
-) -> float | None:
+) -> Shares | None:
     one = studied.series
     end = frames.end + timedelta(microseconds=1) if excursion.ongoing else one.time(excursion.end)
     earlier = rate_of(one.misses.sum(0), one.lookups.sum(0), slice(0, excursion.at)).value
     cold = _cold_table(_cold(studied, excursion))
     stretch = Stretch(one.time(excursion.at), end, excursion.rate_expected, earlier, cold)
     total = int(one.lookups[:, : excursion.end].sum())
-    return certain_share(events.filter(_of(one.model, one.cache)), total, frames.start, stretch, limits)
+    return shares(events.filter(_of(one.model, one.cache)), total, frames.start, stretch, limits)
 
 
 def _cold(studied: Study, excursion: Excursion) -> list[ColdEvent]:
@@ -305,9 +307,9 @@ def _reservations(shift: _Shift) -> list[str]:
 
 def _harmless(shift: _Shift) -> str:
     """Say which harmless course of things it may be."""
-    if shift.certain is None and shift.excursion.waning:
+    if shift.shares is None and shift.excursion.waning:
         return "It began with cold caches and is coming down: it may be a slow cold start."
-    if shift.certain is None:
+    if shift.shares is None:
         return "Entries filled since the last cold start may have expired together; there are no keys to tell."
     return (
         "The missed entries were as old as none that was hit before: they may have been filled, and expired, together."
@@ -344,7 +346,8 @@ def _numbers(shift: _Shift) -> dict[str, Number]:
         "control_rate_after": round(held.after.value, 6) if held.after else None,
         "control_z": None if held.z is None else round(held.z, 2),
         "cold_start_misses": round(told.cold_misses, 1),
-        "certain_share": None if shift.certain is None else round(shift.certain, 4),
+        "certain_share": round(shift.shares.sure, 4) if shift.shares else None,
+        "explained_share": round(shift.shares.explained, 4) if shift.shares else None,
         "gradual": told.gradual,
         "seasonal_baseline": shift.seasonal,
     }
@@ -360,8 +363,8 @@ def _interval(name: str, misses: float, lookups: float) -> dict[str, Number]:
 def _rejected(shift: _Shift) -> tuple[Rejected, ...]:
     """Say which harmless explanations were looked at."""
     said = []
-    if shift.certain is not None and not shift.unproven:
-        kept = percent(shift.certain)
+    if shift.shares is not None and shift.shares.sure >= shift.limits.ages_share:
+        kept = percent(shift.shares.sure)
         said.append(
             Rejected("cold or expired entries", f"{kept} of the extra misses are neither first lookups nor old entries")
         )

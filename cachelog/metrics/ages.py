@@ -1,9 +1,9 @@
 """What an excess of misses is made of, read from the keys: is the cache worse, or are entries just old or cold?
 
 A cache with a time to live misses in bursts when entries that were filled together expire together, and a restarted
-cache misses each entry once. Neither lasts. What shows that a cache got worse: misses of entries younger than the
-oldest that were hit before, and of keys never seen; after a cold start, misses of entries asked for again since.
-Each is held against the same kind before the onset.
+cache misses each entry once. Neither lasts. What shows that a cache got worse: entries younger than the oldest that was
+hit before miss more often than they did, and so do, after a cold start, entries asked for again since; or more keys
+are asked for that were never seen. What it cannot show: entries filled before the log, whose age is not known.
 """
 
 from __future__ import annotations
@@ -30,10 +30,16 @@ class Stretch:
     cold: pl.DataFrame  # [replica, cold]: when the replica went cold; empty where the rise begins with no cold event
 
 
-def certain_share(
-    lookups: pl.LazyFrame, total: int, log_start: datetime, stretch: Stretch, limits: Limits
-) -> float | None:
-    """Return the share of the excess that neither cold entries nor old ones explain, 0..1.
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """Parts of an excess, 0..1 each; the rest is misses of entries of unknown age."""
+
+    sure: float  # a worse cache, or new keys
+    explained: float  # entries that had come of age, or were asked for the first time since the cold start
+
+
+def shares(lookups: pl.LazyFrame, total: int, log_start: datetime, stretch: Stretch, limits: Limits) -> Shares | None:
+    """Return what the excess of a stretch is made of.
 
     `lookups` are EVENT rows of one model and cache, about `total` of them. None where too few have a key. In big logs
     a sample of keys is followed, with all lookups of each.
@@ -42,15 +48,14 @@ def certain_share(
     if until.select(pl.col("key").count()).collect().item() < limits.ages_keyed * total:
         return None
     rows = _followed(until, -(-total // limits.ages_rows))
-    length = min(stretch.end - stretch.start, stretch.start - log_start)
     earlier = rows.filter(pl.col("ts") < stretch.start)
     after = rows.filter(pl.col("ts") >= stretch.start)
+    length = min(stretch.end - stretch.start, stretch.start - log_start)
     before = earlier.filter(pl.col("ts") >= stretch.start - length)
     expected = stretch.expected * _mean(earlier, pl.col("miss")) / max(stretch.earlier, 1e-9)  # of these keys
     if stretch.cold.is_empty():
-        return _share(*_young(earlier, before, after), after, expected)
-    after = after.filter(pl.col("ts") < stretch.start + length)
-    return _share(*_asked_again(before, after, stretch, length), after, expected)
+        return _by_age(earlier, before, after, expected)
+    return _by_asking(before, after.filter(pl.col("ts") < stretch.start + length), stretch, length, expected)
 
 
 def _followed(lookups: pl.LazyFrame, modulus: int) -> pl.DataFrame:
@@ -66,37 +71,48 @@ def _followed(lookups: pl.LazyFrame, modulus: int) -> pl.DataFrame:
     )
 
 
-def _young(earlier: pl.DataFrame, before: pl.DataFrame, after: pl.DataFrame) -> tuple[float, float, int]:
-    """Return the rates of misses of young or new entries before and after, and the lookups after.
+def _by_age(earlier: pl.DataFrame, before: pl.DataFrame, after: pl.DataFrame, expected: float) -> Shares:
+    """Hold misses of young entries, of old ones and of new keys against the same before.
 
-    Old: as old as no entry that was hit before, or filled before the log, so of unknown age.
+    Old: as old as none that was hit before. How often young entries miss does not depend on how many there are.
     """
     oldest = earlier.filter(~pl.col("miss"))["age"].max()
     limit = oldest if isinstance(oldest, timedelta) else timedelta(0)
-    is_old = pl.col("asked").is_not_null() & (pl.col("age") >= limit).fill_null(True)
-    young = pl.col("miss") & ~is_old
-    return _mean(before, young), _mean(after, young), after.height
+    young, old, first = pl.col("age") < limit, pl.col("age") >= limit, pl.col("asked").is_null()
+    worse = _mean(after.filter(young), pl.col("miss")) - _mean(before.filter(young), pl.col("miss"))
+    sure = max(0.0, worse) * after.filter(young).height
+    new, aged = (_rise(before, after, kind.fill_null(False) & pl.col("miss")) for kind in (first, old))
+    return _shares(sure + new, aged, after, expected)
 
 
-def _asked_again(
-    before: pl.DataFrame, after: pl.DataFrame, stretch: Stretch, length: timedelta
-) -> tuple[float, float, int]:
-    """Return the miss rates of entries asked for again, within as much time before and since the cold events."""
+def _by_asking(
+    before: pl.DataFrame, after: pl.DataFrame, stretch: Stretch, length: timedelta, expected: float
+) -> Shares:
+    """Hold entries asked for again since the cold events against those asked for again in as much time before."""
     again = before.filter(pl.col("asked") >= stretch.start - length)
     marks = stretch.cold.select("replica", pl.col("cold").cast(TS)).sort("cold", "replica")
     named = after.with_columns(pl.col("replica").cast(pl.String)).sort("ts", maintain_order=True)
     dated = named.join_asof(marks, left_on="ts", right_on="cold", by="replica", check_sortedness=False)
     since = pl.max_horizontal(pl.col("cold"), pl.lit(stretch.start).cast(TS))
     warm = dated.filter(pl.col("asked") >= since)
-    return _mean(again, pl.col("miss")), _mean(warm, pl.col("miss")), warm.height
+    worse = _mean(warm, pl.col("miss")) - _mean(again, pl.col("miss"))
+    found = _shares(max(0.0, worse) * warm.height, 0.0, after, expected)
+    return Shares(found.sure, 1.0 - found.sure)
+
+
+def _rise(before: pl.DataFrame, after: pl.DataFrame, what: pl.Expr) -> float:
+    """Return how many more of these there are than there were, for as many lookups."""
+    return max(0.0, _mean(after, what) - _mean(before, what)) * after.height
+
+
+def _shares(sure: float, explained: float, after: pl.DataFrame, expected: float) -> Shares:
+    excess = float(after["miss"].sum()) - expected * after.height
+    if excess <= 0:
+        return Shares(0.0, 1.0)
+    certain = min(1.0, sure / excess)
+    return Shares(certain, min(1.0 - certain, explained / excess))
 
 
 def _mean(rows: pl.DataFrame, what: pl.Expr) -> float:
     value = rows.select(what.cast(pl.Float64).mean()).item()
     return float(value) if value is not None else 0.0
-
-
-def _share(rate_before: float, rate_after: float, lookups: int, after: pl.DataFrame, expected: float) -> float:
-    excess = float(after["miss"].sum()) - expected * after.height
-    sure = (rate_after - rate_before) * lookups
-    return min(1.0, max(0.0, sure / excess)) if excess > 0 else 0.0
