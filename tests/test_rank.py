@@ -53,8 +53,12 @@ def test_an_event_long_before_explains_nothing():
     assert all(f.caused_by is None for f in told(SHIFT, EARLIER))
 
 
-def test_an_event_of_another_model_explains_nothing():
-    assert all(f.caused_by is None for f in told(SHIFT, replace(REGRESSION, model="n")))
+def test_an_event_of_another_model_explains_only_what_is_on_the_same_few_replicas():
+    first, second = told(SHIFT, replace(REGRESSION, model="n"))
+    assert (first.model, second.caused_by, second.causes[0].confidence) == ("n", "F1", Confidence.MEDIUM)
+    assert first.impact.excess_misses is None
+    wider = replace(REGRESSION, model="n", replicas=("b", "c"))
+    assert all(f.caused_by is None for f in told(SHIFT, wider))
 
 
 def test_a_rollback_explains_but_stays_information():

@@ -50,9 +50,9 @@ def _charged(finding: Finding, effects: Sequence[Finding]) -> Finding:
     sure = [e for e in effects if e.causes[0].confidence is not Confidence.LOW and e.rule == "miss-rate-shift"]
     if not sure or finding.rule == "rollback":
         return finding
-    share = [e.causes[0].share or 0.0 for e in sure]
-    cost = sum(s * (e.impact.excess_misses or 0.0) for s, e in zip(share, sure, strict=True))
-    low = sum(s * (e.impact.excess_misses_low or 0.0) for s, e in zip(share, sure, strict=True))
+    own = [(e.causes[0].share or 0.0, e.impact) for e in sure if finding.model in (None, e.model)]
+    cost = sum(share * (impact.excess_misses or 0.0) for share, impact in own)
+    low = sum(share * (impact.excess_misses_low or 0.0) for share, impact in own)
     impact = finding.impact
     if cost > (impact.excess_misses or 0.0):
         impact = replace(impact, excess_misses=round(cost, 1), excess_misses_low=round(low, 1))
@@ -61,8 +61,7 @@ def _charged(finding: Finding, effects: Sequence[Finding]) -> Finding:
 
 def _explained(effect: Finding, causes: Sequence[Finding], frames: Frames, limits: Limits) -> Finding:
     extra = _extra_by_replica(effect, frames)
-    fitting = [c for c in causes if c.model in (None, effect.model)]
-    found = [_candidate(effect, cause, extra, limits) for cause in fitting]
+    found = [_candidate(effect, cause, extra, limits) for cause in causes if _in_scope(effect, cause, frames)]
     found = sorted(found, key=lambda c: (-c.score, c.finding.fingerprint))
     total = sum(c.score for c in found) + limits.link_unknown
     if not found or found[0].score < limits.link_score or found[0].score / total < limits.link_least:
@@ -73,6 +72,17 @@ def _explained(effect: Finding, causes: Sequence[Finding], frames: Frames, limit
         caused_by=told[0].finding.fingerprint,
         causes=tuple(_cause(c, effect, c.score / total) for c in told),
     )
+
+
+def _in_scope(effect: Finding, cause: Finding, frames: Frames) -> bool:
+    """Same model or all models; or another model on exactly the same replicas, when these are not the whole fleet.
+
+    A replica that restarts with an old volume has an old configuration for its other models too.
+    """
+    if cause.model in (None, effect.model):
+        return True
+    fleet = frames.replicas.filter(pl.col("model") == effect.model).height
+    return effect.replicas == cause.replicas and 0 < len(effect.replicas) < fleet
 
 
 def _extra_by_replica(effect: Finding, frames: Frames) -> Mapping[str, float]:
@@ -104,7 +114,8 @@ def _candidate(effect: Finding, cause: Finding, extra: Mapping[str, float], limi
     recall = inside / total if total else 0.0
     precision = risen / len(cause.replicas) if cause.replicas else 0.0
     fit = 2 * recall * precision / (recall + precision) if recall + precision else 0.0
-    return _Candidate(cause, recall, fit * _timely(effect, cause, limits))
+    prior = 1.0 if cause.model in (None, effect.model) else limits.link_other_model
+    return _Candidate(cause, recall, prior * fit * _timely(effect, cause, limits))
 
 
 def _timely(effect: Finding, cause: Finding, limits: Limits) -> float:
@@ -125,4 +136,7 @@ def _cause(candidate: _Candidate, effect: Finding, belief: float) -> Cause:
     when = f"began {lasting(abs(lead))} {'before' if lead >= 0 else 'after'} it was seen"
     why = f"{percent(candidate.share)} of the extra misses are on its replicas; it {when}"
     sure = Confidence.HIGH if belief >= 0.8 else Confidence.MEDIUM if belief >= 0.5 else Confidence.LOW
+    if candidate.finding.model not in (None, effect.model):
+        why = f"another model, but the same replicas at the same time; {why}"
+        sure = min(sure, Confidence.MEDIUM)
     return Cause(candidate.finding.fingerprint, round(candidate.share, 6), sure, why)

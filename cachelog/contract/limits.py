@@ -47,6 +47,7 @@ class Limits:
     shift_fdr: float = 0.01  # share of false ones among all steps told
     shift_odds: float = 1.25  # odds ratio: smaller steps are real in big logs, and nobody's concern
     shift_rate: float = 0.005  # difference of the rates, likewise
+    shift_parts: int = 8  # groups of replicas of a model that are looked at by themselves; more are a storm of loads
     shift_transient_s: float = 900.0  # a change that is over within this is an episode of its own, lower class
     shift_pending_s: float = 300.0  # a rise that began so shortly before the end may be over before anybody looks
     shift_sure: float = 1e-6  # adjusted p from which on a step is beyond doubt
@@ -78,6 +79,7 @@ class Limits:
     link_slack_s: float = 60.0  # clocks: a cause may seem to come this long after its effect (METHODS §6.3)
     link_before_s: float = 600.0  # decay of the belief in a cause that came earlier
     link_after_s: float = 60.0  # and in one that came later: causes do not follow effects
+    link_other_model: float = 0.5  # prior of an event of another model on the same replicas
     link_unknown: float = 0.05  # prior of a cause that left no line
     link_score: float = 0.3  # fit of scope times fit of time: below it a cause is too far off to be named
     link_least: float = 0.5  # belief from which on a finding is told as the effect of another
