@@ -266,6 +266,39 @@ def test_cold_starts_are_counted_apart_from_the_rise_that_stays():
     assert "cold caches" in finding.summary
 
 
+def test_one_replica_of_many_is_looked_at_by_itself_when_it_went_cold_alone():
+    lookups = drawn(75, step(1800, 0.15, 0.55, [3]), replicas=20, rate=20.0)
+    assert found(RULE, lookups) == []  # in the whole fleet the rate goes from 15 to 17 %
+    finding = only(found(RULE, lookups, changed((1800.0, "restart", "r3", None, None))))
+    assert finding.replicas == ("r3",)
+    assert "on 1 of 20 replicas" in finding.title
+    assert (finding.numbers["replicas_seen"], finding.numbers["scope"]) == (20, "replicas")
+    assert finding.numbers["share_of_lookups"] == pytest.approx(0.05, abs=0.01)
+    assert finding.numbers["control_rate_after"] == pytest.approx(0.15, abs=0.01)
+    assert finding.impact.excess_misses == pytest.approx(0.4 * 1800, rel=0.2)
+    assert {lookups["replica"][e.line - 1] for e in finding.evidence} == {"r3"}
+
+
+def test_what_the_whole_model_shows_is_not_told_again_for_a_part_of_it():
+    lookups = drawn(76, step(1800, 0.15, 0.55, [0, 1]), rate=20.0)
+    lines = changed((1800.0, "restart", "r0", None, None), (1802.0, "restart", "r1", None, None))
+    assert only(found(RULE, lookups, lines)).replicas == ("r0", "r1")
+
+
+def test_an_echo_is_not_the_beginning_of_the_rise_that_follows_it():
+    """Loads at 15 min, their entries expire together at 25 min, and one replica gets worse at 30 min."""
+
+    def rate(r, t):
+        since = t - 900
+        course = np.select([t < 900, since < 240, since < 600, since < 900], [0.15, 0.45, 0.02, 0.24], 0.15)
+        return np.where((t >= 1800) & (r == 1), 0.6, course)
+
+    lines = changed(*((900.0, "load", f"r{r}", "m", "2") for r in range(4)), (1800.0, "restart", "r1", None, None))
+    rise = only([f for f in rises(found(RULE, drawn(77, rate, rate=16.0), lines)) if f.severity >= Severity.MEDIUM])
+    assert rise.replicas == ("r1",)
+    assert abs(rise.start - at(1800)) <= timedelta(seconds=60)
+
+
 def test_a_slow_cold_start_without_keys_is_not_called_a_rise_that_stays():
     def rate(r, t):
         return 0.15 + np.where(t >= 2400, 0.5 * np.exp(-(t - 2400) / 700), 0.0)

@@ -134,8 +134,10 @@ class _Shift:
     @property
     def share(self) -> float:
         """Return the share of the model's lookups that went to the replicas that changed."""
-        n = self.studied.series.lookups[:, self.excursion.at : self.excursion.end]
-        return float(n[list(self.excursion.rows)].sum() / n.sum()) if self.excursion.rows else 1.0
+        stretch = slice(self.excursion.at, self.excursion.end)
+        every = self.studied.whole.series.lookups[:, stretch].sum()
+        rows = list(self.excursion.rows) or slice(None)
+        return float(self.studied.series.lookups[rows, stretch].sum() / every)
 
     @property
     def excess_low(self) -> float:
@@ -180,7 +182,10 @@ def _shares(
     cold = _cold_table(_cold(studied, excursion))
     stretch = Stretch(one.time(excursion.at), end, excursion.rate_expected, earlier, cold)
     total = int(one.lookups[:, : excursion.end].sum())
-    return shares(events.filter(_of(one.model, one.cache)), total, frames.start, stretch, limits)
+    mine = events.filter(_of(one.model, one.cache))
+    if studied.parent:
+        mine = mine.filter(pl.col("replica").is_in(list(one.replicas)))
+    return shares(mine, total, frames.start, stretch, limits)
 
 
 def _cold(studied: Study, excursion: Excursion) -> list[ColdEvent]:
@@ -262,7 +267,7 @@ def _title(shift: _Shift) -> str:
 
 
 def _where(shift: _Shift) -> str:
-    seen = int((shift.studied.series.lookups[:, shift.excursion.at :].sum(1) > 0).sum())
+    seen = int((shift.studied.whole.series.lookups[:, shift.excursion.at :].sum(1) > 0).sum())
     if shift.control.scope == "replicas":
         return f" on {len(shift.replicas)} of {seen} replicas"
     if shift.control.scope == "fleet":
@@ -278,7 +283,8 @@ def _summary(shift: _Shift) -> str:
     if shift.control.scope == "replicas":
         parts[0] += f", on {listed(shift.replicas, 5)}"
     parts[0] += "."
-    whole = f"all replicas together {percent(told.before.value)} to {percent(told.after.value)}"
+    which = "these replicas" if shift.studied.parent else "all replicas"
+    whole = f"{which} together {percent(told.before.value)} to {percent(told.after.value)}"
     if told.rising:
         parts.append(
             f"{told.excess:,.0f} extra misses (at least {max(0.0, shift.excess_low):,.0f})"
@@ -336,7 +342,7 @@ def _numbers(shift: _Shift) -> dict[str, Number]:
         "smallest_shift_visible": round(told.smallest, 6),
         "scope": held.scope,
         "replicas_shifted": len(shift.replicas),
-        "replicas_seen": len(shift.studied.series.replicas),
+        "replicas_seen": len(shift.studied.whole.series.replicas),
         "share_of_lookups": round(shift.share, 4),
         "rate_before_there": round(told.moved_before.value, 6),
         "rate_after_there": round(told.moved_after.value, 6),

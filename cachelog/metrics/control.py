@@ -37,15 +37,18 @@ class Control:
 
 def control(studied: Study, excursion: Excursion, everything: Sequence[Found], limits: Limits) -> Control:
     """Return the scope of an excursion and its control; `everything` is what `changes` returned."""
-    others = [f for f in everything if f[0].series.cache == studied.series.cache and f[0] is not studied]
-    shifted = [f for f in others if any(_same(studied, excursion, f[0], e, limits) for e in f[1])]
+    model, cache = studied.series.model, studied.series.cache
+    others = [f for f in everything if f[0].series.cache == cache and f[0].series.model != model]
+    seen = {f[0].series.model for f in others}
+    shifted = {f[0].series.model for f in others if any(_same(studied, excursion, f[0], e, limits) for e in f[1])}
     stayed = _stayed(studied, excursion)
     scope: Scope = "replicas" if stayed else "model"
-    if not stayed and others and len(shifted) >= limits.shift_fleet * len(others):
+    if not stayed and others and len(shifted) >= limits.shift_fleet * len(seen):
         scope = "fleet"
-    quiet = [f[0] for f in others if not f[1]]
+    moved = {f[0].series.model for f in others if f[1]}
+    quiet = [f[0] for f in others if f[0].series.model not in moved]
     before, after = _held(studied, excursion, stayed) if stayed else _elsewhere(studied, excursion, quiet)
-    return Control(scope, len(shifted), len(others), before, after, _difference(excursion, before, after))
+    return Control(scope, len(shifted), len(seen), before, after, _difference(excursion, before, after))
 
 
 def _same(mine: Study, excursion: Excursion, theirs: Study, other: Excursion, limits: Limits) -> bool:
@@ -61,16 +64,19 @@ def _onset(studied: Study, excursion: Excursion) -> tuple[datetime, datetime]:
 
 
 def _stayed(studied: Study, excursion: Excursion) -> list[int]:
-    """Return the replicas with lookups that did not change with the others; none where nothing is known of replicas."""
-    active = np.flatnonzero(studied.series.lookups[:, excursion.at : excursion.end].sum(1) > 0)
-    return [int(row) for row in active if row not in excursion.rows] if excursion.rows else []
+    """Return the replicas (of all) with lookups that did not change; none where nothing is known of single ones."""
+    moved = {studied.series.replicas[row] for row in excursion.rows}
+    one = studied.whole.series
+    active = np.flatnonzero(one.lookups[:, excursion.at : excursion.end].sum(1) > 0)
+    return [int(row) for row in active if one.replicas[row] not in moved] if moved else []
 
 
 def _held(studied: Study, excursion: Excursion, rows: Sequence[int]) -> tuple[Rate | None, Rate | None]:
-    warm = ~studied.cold[list(rows)]
-    y, n = (a[list(rows)] * warm for a in (studied.series.misses, studied.series.lookups))
-    start, end = _before(studied, excursion), excursion.end
-    return tuple(_known(y[:, s].sum(), n[:, s].sum()) for s in (slice(start, excursion.at), slice(excursion.at, end)))  # type: ignore[return-value]
+    whole = studied.whole
+    warm = ~whole.cold[list(rows)]
+    y, n = (a[list(rows)] * warm for a in (whole.series.misses, whole.series.lookups))
+    start, at, end = _before(studied, excursion), excursion.at, excursion.end
+    return _known(y[:, start:at].sum(), n[:, start:at].sum()), _known(y[:, at:end].sum(), n[:, at:end].sum())
 
 
 def _elsewhere(studied: Study, excursion: Excursion, quiet: Sequence[Study]) -> tuple[Rate | None, Rate | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,8 +24,8 @@ from cachelog.metrics.changepoints import (
 )
 from cachelog.metrics.proportions import Floats, benjamini_hochberg, normal_tail
 from cachelog.metrics.rates import Mask, Rate, odds, rate_of, total, z_of
-from cachelog.metrics.series import series
-from cachelog.metrics.settling import cold_events, waves
+from cachelog.metrics.series import part, series
+from cachelog.metrics.settling import ColdEvents, cold_events, waves
 from cachelog.metrics.spans import Span, Study, is_cold, is_owed, spans, spread_of, study, touching
 
 _Z95 = 1.96
@@ -87,11 +87,47 @@ class Excursion:
 
 
 def changes(frames: Frames, limits: Limits) -> list[tuple[Study, list[Excursion]]]:
-    """Return every series that has enough lookups with its lasting changes, by model and cache."""
+    """Return every series that has enough lookups with its lasting changes, by model and cache.
+
+    Where some replicas of a model went cold, these are also looked at by themselves (the rest would drown them out);
+    what they show beyond the whole comes after it.
+    """
     cold = cold_events(frames)
-    studies = [study(s, waves(s, cold.touching(s), limits)) for s in series(frames, limits)]
+    whole = [study(s, waves(s, cold.touching(s), limits)) for s in series(frames, limits)]
+    studies = [s for one in whole for s in (one, *_parts(one, cold, limits))]
     found = adjusted(_all_steps(studies, limits), limits.shift_fdr)
-    return [(studied, excursions(studied, steps, limits)) for studied, steps in zip(studies, found, strict=True)]
+    told = [(studied, excursions(studied, steps, limits)) for studied, steps in zip(studies, found, strict=True)]
+    return _without_repeats(told, limits)
+
+
+def _parts(one: Study, cold: ColdEvents, limits: Limits) -> list[Study]:
+    """Return studies of the replicas that went cold together while others did not."""
+    active = {name for name, n in zip(one.series.replicas, one.series.lookups.sum(1), strict=True) if n}
+    groups = dict.fromkeys(tuple(sorted({e.replica for e in w.events if e.op != "first"} & active)) for w in one.waves)
+    some = [part(one.series, group) for group in groups if 0 < len(group) < len(active)][: limits.shift_parts]
+    big = [s for s in some if s.lookups.sum() >= limits.shift_lookups and s.misses.sum() >= limits.shift_misses]
+    return [replace(study(s, waves(s, cold.touching(s), limits)), parent=one) for s in big]
+
+
+def _without_repeats(
+    told: Sequence[tuple[Study, list[Excursion]]], limits: Limits
+) -> list[tuple[Study, list[Excursion]]]:
+    """Drop from parts what the whole, or a part before it, says already; and falls, which nobody waits for."""
+    kept: list[tuple[Study, list[Excursion]]] = []
+    for studied, found in told:
+        if studied.parent is None:
+            kept.append((studied, found))
+            continue
+        seen = [e for other, earlier in kept if other.whole is studied.parent for e in earlier]
+        slack = studied.series.count(limits.shift_same_s)
+        new = [e for e in found if e.rising and not any(s.rising and _overlap(s, e, slack) for s in seen)]
+        if new:
+            kept.append((studied, new))
+    return kept
+
+
+def _overlap(one: Excursion, other: Excursion, slack: int) -> bool:
+    return one.low - slack <= other.high and other.low <= one.high + slack
 
 
 def _all_steps(studies: Sequence[Study], limits: Limits) -> list[SeriesSteps]:
@@ -119,7 +155,7 @@ def excursions(studied: Study, found: SeriesSteps, limits: Limits) -> list[Excur
 def _told(studied: Study, found: SeriesSteps, span: Span, calm: Mask, limits: Limits) -> Excursion | None:
     """Measure a change; None where it is too small, or there is too little to hold it against."""
     one = studied.series
-    earlier = calm & (np.arange(one.windows) < span.step.at)
+    earlier = _undisturbed(studied, calm & (np.arange(one.windows) < span.step.at), span.step.at, limits)
     before = rate_of(studied.misses, studied.lookups, earlier)
     if before.lookups < limits.settle_level_lookups:
         return None
@@ -158,6 +194,14 @@ def _told(studied: Study, found: SeriesSteps, span: Span, calm: Mask, limits: Li
         waning=_is_waning(studied, found, at, span.until),
     )
     return told if _matters(told, limits) else None
+
+
+def _undisturbed(studied: Study, earlier: Mask, at: int, limits: Limits) -> Mask:
+    """Leave out the dip and echo after a cold start before, if enough is left to know the level from."""
+    starts = [w.first for w in studied.waves if is_cold(w, limits) and w.first < at and w not in touching(studied, at)]
+    near = [w for w in starts if (at - w) * studied.series.seconds <= limits.settle_echo_s]
+    calm = earlier & (np.arange(len(earlier)) < min(near, default=at))
+    return calm if studied.lookups[calm].sum() >= limits.shift_lookups else earlier
 
 
 def _matters(told: Excursion, limits: Limits) -> bool:

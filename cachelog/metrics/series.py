@@ -5,8 +5,8 @@ Windows are as METHODS §1.1 says: the narrowest of the ladder with enough looku
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -49,6 +49,14 @@ class Series:
     def count(self, seconds: float) -> int:
         """Return how many windows a span of time takes, at least one."""
         return max(1, round(seconds / self.seconds))
+
+
+def part(one: Series, replicas: Collection[str]) -> Series:
+    """Return the series of some replicas."""
+    rows = [row for row, name in enumerate(one.replicas) if name in replicas]
+    return replace(
+        one, replicas=tuple(one.replicas[row] for row in rows), misses=one.misses[rows], lookups=one.lookups[rows]
+    )
 
 
 def series(frames: Frames, limits: Limits) -> Iterator[Series]:

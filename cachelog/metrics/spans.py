@@ -35,6 +35,12 @@ class Study:
     cold: Mask  # (replicas, windows)
     misses: Floats  # (windows)
     lookups: Floats
+    parent: Study | None = None  # of all replicas, where this one is of some
+
+    @property
+    def whole(self) -> Study:
+        """Return the study of all replicas."""
+        return self.parent or self
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,8 @@ def spans(studied: Study, found: SeriesSteps, limits: Limits) -> list[Span]:
             base = old  # what lasted is the level of now
         closed += [replace(s, end=step.at, ongoing=False) for s in opened if s.over(level, gate)]
         opened = [s for s in opened if not s.over(level, gate)]
+        if step.log_odds > 0:  # what may be an echo is not the beginning of what follows it
+            opened = [s for s in opened if not (s.rising and is_owed(studied, found, s.step, step.at, limits))]
         if _continues(opened, step, studied.series, limits):
             opened[-1] = replace(opened[-1], settled=step.at)
             continue
