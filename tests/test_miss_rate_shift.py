@@ -244,7 +244,7 @@ def test_entries_filled_together_before_the_log_and_expiring_in_it_are_no_more_t
     )
     finding = only(found(RULE, events))
     assert finding.severity is Severity.LOW
-    assert finding.numbers["explained_share"] >= DEFAULT.ages_share
+    assert finding.numbers["certain_share"] < DEFAULT.ages_share
     assert "filled, and expired, together" in finding.summary
     blind = only(found(RULE, events.with_columns(key=pl.lit(None, pl.UInt64))))
     assert blind.confidence is Confidence.LOW

@@ -103,7 +103,7 @@ class _Shift:
     def unproven(self) -> bool:
         """May it be no more than a slow cold start, or entries that were filled together and expire together?"""
         if self.shares is not None:
-            return self.shares.explained >= self.limits.ages_share
+            return self.shares.sure < self.limits.ages_share
         return self.excursion.owed or self.excursion.waning
 
     @property
@@ -114,8 +114,7 @@ class _Shift:
         told = self.excursion
         briefly = told.before.lookups < self.limits.shift_known * told.whole.lookups
         fresh = self.lasted < self.limits.settle_max_s and bool(_cold(self.studied, told))
-        unsure = briefly or fresh if self.shares is None else self.shares.sure < self.limits.ages_share
-        return told.gradual or unsure
+        return told.gradual or (self.shares is None and (briefly or fresh))
 
     @property
     def only_cold(self) -> bool:
@@ -317,6 +316,8 @@ def _harmless(shift: _Shift) -> str:
         return "It began with cold caches and is coming down: it may be a slow cold start."
     if shift.shares is None:
         return "Entries filled since the last cold start may have expired together; there are no keys to tell."
+    if shift.shares.explained < shift.limits.ages_share:
+        return "Most missed entries were filled before this log: they may have been filled, and expired, together."
     return (
         "The missed entries were as old as none that was hit before: they may have been filled, and expired, together."
     )
