@@ -138,7 +138,7 @@ def _frames(events: pl.DataFrame, options: Options) -> Frames | None:
     replicas = residency.replicas(counts, changes)
     order = residency.ordered(counts, changes, replicas, start, end, options.order)
     limits = options.limits.for_span((end - start).total_seconds())
-    levels = residency.levels(counts, changes, order, replicas, end, limits, base)
+    levels = residency.levels(counts, changes, order, replicas, end, limits)
     changes = changes.join(
         order.select("model", "version", "ord"), on=["model", "version"], how="left", maintain_order="left"
     )

@@ -201,7 +201,7 @@ def _steps(key: tuple[str, str], mine: Sequence[Run], limits: Limits) -> Iterato
     while at < len(mine):
         newer, older = mine[at - 1], mine[at]
         at += 1
-        if older.ord >= newer.ord or (older.start - newer.start).total_seconds() < limits.dwell_s:
+        if older.ord >= newer.ord:
             continue
         while at < len(mine) and mine[at].ord < newer.ord:
             at += 1

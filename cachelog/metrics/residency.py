@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import groupby, pairwise
 
 import polars as pl
@@ -145,10 +145,10 @@ class _Run:
 
 def levels(
     counts: pl.DataFrame, changed: pl.DataFrame, ranks: pl.DataFrame, active: pl.DataFrame, end: datetime,
-    limits: Limits, base: timedelta,
+    limits: Limits,
 ) -> pl.DataFrame:  # fmt: skip
     """Return Frames.levels: runs of the newest resident version of each model on each replica."""
-    turns = _turns(counts, changed, ranks, limits, base)
+    turns = _turns(counts, changed, ranks, limits)
     ends = _ends(active, end)
     labels = {(m, o): v for m, v, o, _ in ranks.sort("version").iter_rows() if o is not None}
     rows = [
@@ -160,19 +160,22 @@ def levels(
 
 
 def _ends(active: pl.DataFrame, end: datetime) -> Mapping[tuple[str, str], datetime]:
-    """Until when a replica is known to be there: its last lookup of any model, else the end of the log."""
+    """Until when a replica is known to be there: its last lookup of any model, else the last sign of its peers."""
     served = active.group_by("replica").agg(last=pl.col("last").max(), lookups=pl.col("lookups").sum())
-    known = {replica: last if lookups else end for replica, last, lookups in served.iter_rows()}
-    return {(model, replica): known[replica] for model, replica in active.select("model", "replica").iter_rows()}
+    known = {replica: last for replica, last, lookups in served.iter_rows() if lookups}
+    peers = active.with_columns(pl.col("last").max().over("replica")).group_by("model").agg(pl.col("last").max())
+    shared = {model: min(last, end) for model, last in peers.iter_rows()}
+    pairs = active.select("model", "replica").iter_rows()
+    return {(model, replica): known.get(replica, shared[model]) for model, replica in pairs}
 
 
 def _turns(
-    counts: pl.DataFrame, changed: pl.DataFrame, ranks: pl.DataFrame, limits: Limits, base: timedelta
+    counts: pl.DataFrame, changed: pl.DataFrame, ranks: pl.DataFrame, limits: Limits
 ) -> dict[tuple[str, str], list[_Turn]]:
     turns: dict[tuple[str, str], list[_Turn]] = {}
     for key, turn in _loaded(changed, ranks, limits):
         turns.setdefault(key, []).append(turn)
-    for key, turn in _served(counts, ranks, limits, base):
+    for key, turn in _served(counts, changed, ranks):
         turns.setdefault(key, []).append(turn)
     for mine in turns.values():
         mine.sort(key=lambda t: (t.ts, t.on, t.by, t.line or 0, t.ord))
@@ -181,12 +184,9 @@ def _turns(
 
 def _loaded(changed: pl.DataFrame, ranks: pl.DataFrame, limits: Limits) -> Iterator[tuple[tuple[str, str], _Turn]]:
     """Turns out of load, unload, evict and restart lines."""
-    marked = changed.with_columns(unloads=pl.col("op").is_in(["unload", "evict"]))
-    told = marked.filter(pl.col("op").is_in(["load", "unload", "evict"]) & pl.col("model").is_not_null()).join(
-        ranks.select("model", "version", "ord"), on=["model", "version"], how="left", maintain_order="left"
-    )
+    told = _told(changed, ranks)
     silent = _silent(told)
-    boots = marked.filter((pl.col("op") == "restart") & pl.col("replica").is_not_null())
+    boots = changed.filter((pl.col("op") == "restart") & pl.col("replica").is_not_null())
     pairs = told.select("model", "replica").unique()
     restarts = boots.drop("model").join(pairs, on="replica").with_columns(ord=pl.lit(None, pl.Int32))
     columns = ["model", "replica", "ts", "source", "line", "op", "ord"]
@@ -194,6 +194,14 @@ def _loaded(changed: pl.DataFrame, ranks: pl.DataFrame, limits: Limits) -> Itera
     table = table.sort("model", "replica", "ts", "source", "line", "ord", nulls_last=False)
     for key, rows in groupby(table.iter_rows(), key=lambda row: (row[0], row[1])):
         yield from ((key, turn) for turn in _resident(list(rows), key in silent, limits))
+
+
+def _told(changed: pl.DataFrame, ranks: pl.DataFrame) -> pl.DataFrame:
+    """The loads, unloads and evictions of models, with the rank of their version."""
+    lines = changed.filter(pl.col("op").is_in(["load", "unload", "evict"]) & pl.col("model").is_not_null())
+    return lines.join(
+        ranks.select("model", "version", "ord"), on=["model", "version"], how="left", maintain_order="left"
+    )
 
 
 _FEW_SILENT = 0.2  # of a model's replicas
@@ -234,43 +242,77 @@ def _resident(rows: Sequence[_Row], replaces: bool, limits: Limits) -> Iterator[
             yield _Turn(ts, rank, False, "load", source, line)
 
 
-_GAPS = 15  # times the usual gap: of an exponential gap once in 30,000
+_UNSEEN = 10.0  # lookups that a version should have got meanwhile and did not: by chance once in 20,000
 
 
 def _served(
-    counts: pl.DataFrame, ranks: pl.DataFrame, limits: Limits, base: timedelta
+    counts: pl.DataFrame, changed: pl.DataFrame, ranks: pl.DataFrame
 ) -> Iterator[tuple[tuple[str, str], _Turn]]:
-    """Turns out of lookups: a version that was served is resident until a gap much longer than its usual ones."""
+    """Turns out of lookups: a version that was served is resident until others are asked for in its place.
+
+    The clock is the lookups of the model on the replica, not the time, so quiet hours and thin traffic mean nothing.
+    What lines say went (an unload, a restart, a load that replaces) ends the service at once.
+    """
     keys = ["at", "ord"]
     at, places = numbered(counts, ["model", "replica"])
-    served = (
-        counts.with_columns(at)
-        .filter(pl.col("version").is_not_null() & pl.col("replica").is_not_null() & (pl.col("cache") != "model"))
-        .filter(pl.col("lookups") > 0)
-        .join(ranks.select("model", "version", "ord").drop_nulls("ord"), on=["model", "version"])
-        .group_by(*keys, "w")
-        .agg(pl.col("first").min(), pl.col("last").max(), pl.col("lookups").sum())
-        .sort(*keys, "w")
-        .with_columns(gap=(pl.col("first") - pl.col("last").shift(1).over(keys)).dt.total_microseconds() / 1e6)
+    cells = _cells(counts.with_columns(at), ranks)
+    gone = _removals(changed, ranks).join(places, on=["model", "replica"]).select("at", "ord", off="ts").sort("off")
+    marked = cells.sort("first").join_asof(gone, left_on="first", right_on="off", by=keys, check_sortedness=False)
+    before = pl.col("last").shift(1).over(keys)
+    others = pl.col("upto") - pl.col("lookups_of_all") - pl.col("upto").shift(1).over(keys)
+    share = pl.col("lookups").sum().over(keys) / (
+        pl.col("upto").max().over(keys) - (pl.col("upto") - pl.col("lookups_of_all")).min().over(keys)
     )
-    usual = (pl.col("gap").median().over(keys).fill_null(base.total_seconds()) * _GAPS).clip(limits.skew_s)
-    cut = (pl.col("gap") > usual).fill_null(True)
-    ends = places.join(served.group_by("at").agg(pl.col("last").max()), on="at").with_columns(
-        pl.col("last").max().over("replica").alias("end")
-    )
-    silence = (pl.col("end") - pl.col("last")).dt.total_microseconds() / 1e6
+    missed = (pl.col("upto").max().over("at") - pl.col("upto")) * share
+    unasked = (others * share > _UNSEEN).fill_null(True)  # null: the first of its kind
+    removed = (pl.col("off") > before).fill_null(False)
     spells = (
-        served.join(ends.select("at", "end"), on="at", maintain_order="left")
-        .with_columns(spell=cut.cum_sum().over(keys), still=silence <= usual)
+        marked.sort(*keys, "w")
+        .with_columns(cut=unasked | removed, missed=missed)
+        .with_columns(spell=pl.col("cut").cum_sum().over(keys))
         .group_by(*keys, "spell")
-        .agg(pl.col("first").min(), pl.col("last").max(), pl.col("still").any())
+        .agg(pl.col("first").min(), pl.col("last").max(), pl.col("missed").min())
+        .join(gone.group_by(keys).agg(pl.col("off").max()), on=keys, how="left")
         .sort(*keys, "spell")
         .join(places, on="at", maintain_order="left")
     )
-    for _, rank, _, first, last, still, model, replica in spells.iter_rows():
-        yield (model, replica), _Turn(first, rank, True, "lookup", None, None)
-        if not still:  # at the end of the log it may just not have been asked for again yet
-            yield (model, replica), _Turn(last, rank, False, "lookup", None, None)
+    for row in spells.iter_rows(named=True):
+        key = (row["model"], row["replica"])
+        yield key, _Turn(row["first"], row["ord"], True, "lookup", None, None)
+        if row["missed"] > _UNSEEN or (row["off"] is not None and row["off"] > row["last"]):
+            yield key, _Turn(row["last"], row["ord"], False, "lookup", None, None)
+
+
+def _cells(counts: pl.DataFrame, ranks: pl.DataFrame) -> pl.DataFrame:
+    """Lookups by replica, version and window, with those of all versions in it (lookups_of_all) and until it (upto)."""
+    asked = counts.filter(pl.col("replica").is_not_null() & (pl.col("cache") != "model") & (pl.col("lookups") > 0))
+    total = (
+        asked.group_by("at", "w")
+        .agg(lookups_of_all=pl.col("lookups").sum())
+        .sort("at", "w")
+        .with_columns(upto=pl.col("lookups_of_all").cum_sum().over("at"))
+    )
+    return (
+        asked.filter(pl.col("version").is_not_null())
+        .join(ranks.select("model", "version", "ord").drop_nulls("ord"), on=["model", "version"])
+        .group_by("at", "ord", "w")
+        .agg(pl.col("first").min(), pl.col("last").max(), pl.col("lookups").sum())
+        .join(total, on=["at", "w"])
+        .sort("at", "ord", "w")
+    )
+
+
+def _removals(changed: pl.DataFrame, ranks: pl.DataFrame) -> pl.DataFrame:
+    """model, replica, ord, ts: when a line says that a version is no longer resident on a replica."""
+    told = _told(changed, ranks)
+    known = ranks.select("model", "ord").drop_nulls("ord").unique()
+    out = told.filter(pl.col("op").is_in(["unload", "evict"])).drop_nulls("ord")
+    boots = changed.filter((pl.col("op") == "restart") & pl.col("replica").is_not_null()).select("replica", "ts")
+    silent = pl.DataFrame(sorted(_silent(told)), schema={"model": pl.String, "replica": pl.String}, orient="row")
+    loads = told.filter(pl.col("op") == "load").join(silent, on=["model", "replica"]).rename({"ord": "loaded"})
+    replaced = loads.join(known, on="model").filter(pl.col("ord") != pl.col("loaded"))
+    columns = ["model", "replica", "ord", "ts"]
+    return pl.concat([out.select(columns), boots.join(known, how="cross").select(columns), replaced.select(columns)])
 
 
 def _runs(turns: Sequence[_Turn], end: datetime) -> list[_Run]:
