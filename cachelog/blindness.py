@@ -18,7 +18,7 @@ def limits(
 ) -> tuple[LimitNote, ...]:
     """Return the limits of a report in a fixed order."""
     notes = [*_unread(inputs), *_assumed(inputs), *_untimed(events), *_no_lookups(models, frames)]
-    notes += [*_only_misses(models), *_no_order(frames), *_no_loads(frames)]
+    notes += [*_only_misses(models), *_no_order(frames), *_no_loads(frames), *_one_replica(frames)]
     return tuple(notes)
 
 
@@ -84,3 +84,15 @@ def _no_loads(frames: Frames | None) -> Iterator[LimitNote]:
     if names:
         shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         yield LimitNote(f"no load lines for {shown}", "when a version was loaded; versions are known from lookups only")
+
+
+def _one_replica(frames: Frames | None) -> Iterator[LimitNote]:
+    """A single replica may be all there is, or the lines name none and the file stands for it."""
+    if frames is None or frames.replicas.is_empty():
+        return
+    alone = frames.replicas.group_by("model").agg(many=pl.len(), name=pl.col("replica").first())
+    several = frames.order.group_by("model").agg(versions=pl.len()).filter(pl.col("versions") > 1)
+    rows = alone.filter(pl.col("many") == 1).join(several, on="model").sort("model")
+    for model, name in rows.select("model", "name").iter_rows():
+        what = f"all lines of {model} are of one replica, {name}, or do not name theirs"
+        yield LimitNote(what, "whether the fleet went along with a change of version", model)

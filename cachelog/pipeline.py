@@ -12,9 +12,11 @@ import polars as pl
 import cachelog
 from cachelog import blindness, rank
 from cachelog.attribution.cause import link
+from cachelog.contract.errors import UsageError
 from cachelog.contract.finding import Evidence, Finding, InputReport, ModelRow, Report, Severity
 from cachelog.contract.limits import DEFAULT, Limits
 from cachelog.contract.rule import Frames
+from cachelog.contract.wording import listed
 from cachelog.ingest import json_scan, lines
 from cachelog.ingest.clock import fixed_offset
 from cachelog.ingest.discover import Source, any_pipe
@@ -120,11 +122,19 @@ def _wanted(events: pl.DataFrame, options: Options) -> pl.DataFrame:
     if options.until:
         keep.append(pl.col("ts") < options.until)
     for column, globs in (("model", options.models), ("replica", options.replicas)):
-        if globs:
-            known = events[column].unique().drop_nulls().cast(pl.String).to_list()
-            asked = [name for name in known if any(fnmatch.fnmatchcase(name, g) for g in globs)]
+        if globs and not events.is_empty():
+            asked = _asked_for(column, events[column].drop_nulls().unique().cast(pl.String).sort().to_list(), globs)
             keep.append(pl.col(column).cast(pl.String).is_in(asked) | pl.col(column).is_null())
     return events.filter(keep) if keep else events
+
+
+def _asked_for(column: str, known: Sequence[str], globs: Sequence[str]) -> list[str]:
+    """Return the known names that fit; raises UsageError on one that fits none: no answer looks healthy."""
+    for glob in globs:
+        if not fnmatch.filter(known, glob):
+            names = listed(known, 8) or "none"
+            raise UsageError(f"no {column} {glob!r} in these logs; they name {names}")
+    return [name for name in known if any(fnmatch.fnmatchcase(name, g) for g in globs)]
 
 
 def _frames(events: pl.DataFrame, options: Options) -> Frames | None:

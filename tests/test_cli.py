@@ -208,9 +208,16 @@ def test_what_the_exit_code_tells_cannot_be_hidden(run, command, hiding):
 
 
 def test_what_was_filtered_away_is_told_from_what_is_not_there(run):
-    code, out, _ = run(STEADY, "--model", "no-such-model", "--since", "2020-01-01", "--until", "2020-01-02")
+    code, out, _ = run(STEADY, "--since", "2020-01-01", "--until", "2020-01-02")
     assert code == 3
     assert out.startswith("Nothing to judge: none of the 1,826 events is of the time, the models and the replicas")
+
+
+@pytest.mark.parametrize("option", ["--model", "--replica"])
+def test_a_name_that_is_not_in_the_logs_is_bad_usage_and_not_healthy(run, option):
+    code, out, err = run(STALE, option, "bogus*")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"cachelog: no {option[2:]} 'bogus*' in these logs; they name sea")
 
 
 def test_show_reads_the_last_analysis_a_report_or_the_logs(run, tmp_path):
@@ -458,7 +465,8 @@ def test_pages_of_the_manual_fit_the_screen(run, monkeypatch):
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_inspect_cites_the_first_lines_that_were_not_understood(run, tmp_path, packed):
+def test_inspect_cites_the_first_lines_that_were_not_understood(run, tmp_path, packed, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
     good = Path(STEADY, "upsell-0.log").read_text().splitlines()[0]
     lines = [*[good] * 9, "who knows", *[good] * 99_990, '{"torn":', "so what", "never shown"]
     body = "\n".join(lines).encode()

@@ -191,6 +191,30 @@ def test_a_regression_that_is_still_short_is_told_with_low_confidence():
     assert finding.ongoing
 
 
+def test_thin_traffic_over_many_hours_hides_no_regression():
+    """A lookup every four minutes: silence of the newer version means nothing by the clock, and a lot by the lookups."""
+    events = [E(0, "load", r, "v1") for r in "abc"] + [E(600, "load", r, "v2") for r in "abc"]
+    events += [
+        e
+        for r in "abc"
+        for t in range(700, 40000, 240)
+        for e in lookups(r, "v1" if r == "b" and t > 30000 else "v2", t, t + 1)
+    ]
+    events += [E(30000, "restart", "b", model=None), E(30003, "load", "b", "v1")]
+    for logged in (events, [e for e in events if e.op == "lookup"]):
+        (finding,) = found("version-regression", logged)
+        assert finding.replicas == ("b",)
+        assert abs((finding.start - at(30003)).total_seconds()) < 300
+
+
+def test_a_replica_that_crashes_right_after_the_rollout_regressed_too():
+    events = [E(0, "load", r, "v1") for r in "abc"] + [E(600, "load", r, "v2") for r in "abc"]
+    events += [E(640, "restart", "b", model=None), E(645, "load", "b", "v1"), E(3600, "load", "a", "1", model="other")]
+    (finding,) = found("version-regression", events)
+    assert (finding.replicas, finding.start) == (("b",), at(645))
+    assert finding.confidence < Confidence.HIGH
+
+
 def test_a_stale_load_in_the_last_seconds_of_a_log_is_told_as_low():
     loads = [E(e.at, e.op, e.replica, e.version, e.model) for e in STALE if e.op != "lookup"]
     events = [*(E(0, "load", r, "v1") for r in "abc"), *loads, E(1815, "load", "a", "1", model="other")]

@@ -67,9 +67,10 @@ def _explained(effect: Finding, causes: Sequence[Finding], frames: Frames, limit
     if not found or found[0].score < limits.link_score or found[0].score / total < limits.link_least:
         return effect
     told = [c for c in found if c.score >= found[0].score / 2]
+    # what was meant, a rollback, explains a rise but does not make it less of a story of its own
     return replace(
         effect,
-        caused_by=told[0].finding.fingerprint,
+        caused_by=None if told[0].finding.rule == "rollback" else told[0].finding.fingerprint,
         causes=tuple(_cause(c, effect, c.score / total) for c in told),
     )
 

@@ -10,7 +10,7 @@ from cachelog.cli.analyze import explain_errors, rendered
 from cachelog.cli.options import FailOn, Filters, Format, Output, Paths
 from cachelog.cli.printing import look, put, say
 from cachelog.cli.running import analysed, damaged, exit_code, fails
-from cachelog.contract.finding import Finding, Report
+from cachelog.contract.finding import Finding, Report, Severity
 from cachelog.contract.limits import DEFAULT
 
 
@@ -81,4 +81,6 @@ def _reason(report: Report, code: int, fail_on: FailOn) -> str:
         return f"inputs are damaged or incomplete: {', '.join(damaged(report)[:5])}"
     if code == 3:
         return f"too little to judge: {too_little(report) or seen}"
-    return f"nothing at or above {fail_on.value} in {seen}"
+    below = [f for f in report.findings if f.severity > Severity.INFO]
+    told = f"; below it {below[0].id} ({below[0].severity.word}): {below[0].title}" if below else ""
+    return f"nothing at or above {fail_on.value} in {seen}{told}"

@@ -63,12 +63,19 @@ def _finding(rows: pl.DataFrame, frames: Frames) -> Finding:
         version_to=version,
         version_from=instead[0] if len(instead) == 1 else None,
         start=rows["ts"][0],
-        end=rows["ts"][-1],
+        end=_end(rows, open_, frames),
         ongoing=bool(open_),
         numbers={"failures": rows.height, "replicas_failed": len(names), "replicas_recovered": len(names) - len(open_)},
         evidence=_evidence(rows),
         next_steps=(f"read the error and check that {model} {version or ''}".rstrip() + " can be loaded there at all",),
     )
+
+
+def _end(rows: pl.DataFrame, open_: Sequence[str], frames: Frames) -> datetime:
+    """The last failure; where the version is missing still, the last sign of these replicas."""
+    last: datetime = rows["ts"][-1]
+    signs = frames.replicas.filter(pl.col("replica").is_in(list(open_)))["last"].to_list()
+    return last if not signs else max(last, *signs)
 
 
 def _recovered(rows: pl.DataFrame, replica: str, frames: Frames) -> bool:
