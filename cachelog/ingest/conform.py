@@ -83,7 +83,12 @@ PHRASES = (
         rf"\b(?:{_FAILED})\b.{{0,40}}\b(?:re)?load(?:ing)?\b|\b(?:re)?load(?:ing)?\b.{{0,40}}\b(?:{_FAILED})\b",
     ),
     Phrase("unload", r"\bunload(?:ed|ing)?\b|\bmodel (?:removed|dropped|unregistered|deregistered)\b"),
-    Phrase("load", rf"\b(?:re)?loaded\b|\b(?:re)?load(?:ing)? (?:\w+ )?(?:{_DONE})\b|^(?:model )?(?:re)?load$"),
+    Phrase(
+        "load",
+        rf"\b(?:re)?loaded\b|\b(?:re)?load(?:ing)? (?:\w+ )?(?:{_DONE})\b|^(?:model )?(?:re)?load(?: model)?$|"
+        r"\bmodel (?:\S+ )?(?:is )?ready\b",
+        r"\bnot ready\b",
+    ),
     Phrase(
         "load_start",
         r"\b(?:re)?loading\b|\bload (?:start(?:ed|ing)?|begin|began|requested)\b|\bstart(?:ing|ed)? (?:to )?load\b",
@@ -222,7 +227,8 @@ def _read_words(frame: pl.DataFrame, text: str, name: str) -> pl.DataFrame:
 
 def classify(text: pl.Expr) -> list[pl.Expr]:
     """Return the expressions `op` and `outcome` for free texts; both null where no phrase fits."""
-    plain = text.str.slice(0, 300).str.to_lowercase().str.replace_all(r"[_\-./]+", " ")
+    words = text.str.slice(0, 300).str.replace_all(r"([a-z])([A-Z])", "$1 $2")  # ModelLoaded, cacheMiss
+    plain = words.str.to_lowercase().str.replace_all(r"[_\-./]+", " ")
     op: pl.Expr = pl.lit(None, pl.String)
     outcome: pl.Expr = pl.lit(None, pl.String)
     for phrase in reversed(PHRASES):
