@@ -66,8 +66,9 @@ def analyze(paths: Sequence[str], options: Options = Options(), progress: Progre
         found, errors = _detect(events.lazy(), frames, options.limits)
         ranked = rank.rank(link(rank.named(found), frames, options.limits))
         models = windows.models(frames)
-        cited = _cited(_asked(ranked, options), staged, spool)
-        return _report(staged, models, cited, errors, frames)
+        asked = _asked(ranked, options)
+        hidden = sum(f.severity > Severity.INFO for f in ranked) - sum(f.severity > Severity.INFO for f in asked)
+        return replace(_report(staged, models, _cited(asked, staged, spool), errors, frames), hidden=hidden)
     finally:
         lines.drop_spool(spool)
 

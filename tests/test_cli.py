@@ -320,6 +320,11 @@ def test_filters_choose_what_is_shown(run):
     assert "cold-start" not in rules("--min-severity", "low")
 
 
+def test_what_is_not_shown_is_not_called_healthy(run):
+    for hiding in (["--top", "0"], ["--rule", "load-failure"]):
+        assert run(STALE, *hiding)[1].startswith("Nothing to show: 2 findings left out as asked, in 2,210 lookups")
+
+
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 WHEN = {
     "now": NOW, "-3h": datetime(2026, 11, 20, 9, tzinfo=UTC), "-15m": datetime(2026, 11, 20, 11, 45, tzinfo=UTC),

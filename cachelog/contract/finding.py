@@ -201,3 +201,4 @@ class Report:
     findings: tuple[Finding, ...]
     errors: tuple[str, ...] = ()  # detectors that raised: "rule: Type: message"
     fields: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # path -> field -> name in the log
+    hidden: int = 0  # not in the JSON schema: findings above information that the user asked not to see

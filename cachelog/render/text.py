@@ -165,6 +165,8 @@ def verdict(report: Report) -> str:
         return f"Nothing to judge: none of the {many(events, 'event')} is of {asked}."
     if report.start is None:
         return f"Nothing to judge: no lookups and no model events in {looked_at(report)}."
+    if report.hidden:
+        return f"Nothing to show: {many(report.hidden, 'finding')} left out as asked, in {looked_at(report)}."
     return f"Nothing wrong found in {looked_at(report)}."
 
 
