@@ -164,11 +164,9 @@ def test_only_what_names_a_model_beyond_doubt_is_taken(text):
     assert found.row(0) == PROSE[text]
 
 
-def test_a_sentence_may_name_both_versions():
-    found = pl.DataFrame({"t": ["Switching fraud from v41 to v42", "fraud v41 → v42", "to the end"]}).select(
-        f=prose.from_version(pl.col("t")), t=prose.to_version(pl.col("t"))
-    )
-    assert found.rows() == [("v41", "v42"), ("v41", "v42"), (None, None)]
+def test_of_two_versions_the_one_gone_to_is_taken():
+    said = pl.DataFrame({"t": ["Switching fraud from v41 to v42", "fraud v41 → v42", "to the end"]})
+    assert said.select(prose.to_version(pl.col("t"))).to_series().to_list() == ["v42", "v42", None]
 
 
 TIME = st.datetimes(datetime(1970, 1, 1), datetime(2199, 12, 31)).map(lambda t: t.isoformat(timespec="microseconds"))

@@ -13,7 +13,7 @@ from cachelog.cli import analyze, check, demo, explain, formats, inspect, show
 from cachelog.cli.naming import nearest
 from cachelog.cli.options import flat
 from cachelog.cli.printing import ReaderGone, say
-from cachelog.contract.errors import NoData, UsageError
+from cachelog.contract.errors import UsageError
 
 app = typer.Typer(
     name="cachelog",
@@ -67,9 +67,6 @@ def run(arguments: Sequence[str]) -> int:
     except UsageError as error:
         say(f"cachelog: {error}")
         return 2
-    except NoData as error:
-        say(f"cachelog: {error}")
-        return 3
     except KeyboardInterrupt:
         return 130
     except (ReaderGone, BrokenPipeError):

@@ -36,7 +36,6 @@ _VERSIONS = (
     rf"(?i)\b{_OF}{_QUOTE}[A-Za-z0-9_./+-]+{_QUOTE}[@:]({_NUMBER})",
     r"(?:^|[ (@:'\"`])(v[0-9](?:[A-Za-z0-9_.+-]*[A-Za-z0-9_])?)(?:$|[ ),;:.'\"`])",
 )
-_FROM = rf"(?i)\bfrom (?:version )?['\"`]?({_NUMBER})|({_NUMBER}){_ARROW}{_NUMBER}"
 _TO = rf"(?i)\b(?:to|->|=>|→) ?(?:version )?['\"`]?({_NUMBER})|{_NUMBER}{_ARROW}({_NUMBER})"
 
 _NO_MODELS = (
@@ -69,11 +68,6 @@ def version(text: pl.Expr) -> pl.Expr:
     said = [text.str.extract(pattern, 1) for pattern in _VERSIONS]
     words = [pl.when(value.str.contains("[0-9]") | (value.str.len_bytes() > 6)).then(value) for value in said]
     return pl.coalesce(words)
-
-
-def from_version(text: pl.Expr) -> pl.Expr:
-    """Return the version that a sentence says is left: "from v41", "v41 -> v42"."""
-    return pl.coalesce(text.str.extract(_FROM, 1), text.str.extract(_FROM, 2))
 
 
 def to_version(text: pl.Expr) -> pl.Expr:

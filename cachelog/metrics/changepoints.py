@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 
 from cachelog.contract.limits import Limits
 from cachelog.metrics.proportions import Floats, benjamini_hochberg
-
-Ints = NDArray[np.int64]
+from cachelog.metrics.proposals import propose, shortest_segment
 
 _DAY = 86_400.0
 _RHO_BLOCKS = (1, 3, 12)  # windows: overdispersion shows at one of these scales
@@ -30,8 +29,6 @@ _TRIM = 0.98  # quantile: the squares above it are steps, not noise
 _UNTRIM = 1.12  # undoes the trimming: the mean of chi2(1) below its 98 % quantile is 0.895
 _HUBER = 3.0  # standard deviations
 _RIDGE = 0.1  # on every coefficient but the level
-_DECAY = 2**-0.5  # lengths of the seeded intervals
-_PROBES = 128  # split points tried in an interval
 _REACH = 72  # windows: how far a step is moved when it is placed by likelihood
 _WALD = 2.0  # log odds: beyond, beta / its deviation shrinks as the step grows (Hauck and Donner 1977)
 _DROP = 7.0  # 2 x log-likelihood: windows within it of the best are the onset interval (coverage 0.94-0.98 measured)
@@ -141,16 +138,6 @@ def null_score(y: Floats, n: Floats, model: Floats) -> tuple[Floats, Floats]:
     return calm - n * mu, n * mu * (1 - mu)
 
 
-def propose(residual: Floats, information: Floats, limits: Limits) -> list[list[int]]:
-    """Return candidate steps per series: narrowest seeded intervals whose score-CUSUM exceeds c ln T."""
-    windows = residual.shape[1]
-    shortest = shortest_segment(windows)
-    intervals = _seeded(windows, shortest)
-    gain, place = _best_splits(residual, information, intervals, shortest)
-    threshold = limits.shift_cusum * math.log(windows)
-    return [_narrowest(gain[:, s], place[:, s], intervals, threshold) for s in range(len(residual))]
-
-
 def verify(y: Floats, n: Floats, model: Floats, candidates: Sequence[int], limits: Limits) -> Verified:
     """Return the steps of one series (T,) that stand in a GLM with all of them.
 
@@ -174,11 +161,6 @@ def verify(y: Floats, n: Floats, model: Floats, candidates: Sequence[int], limit
             told = tuple(replace(step, **_bounds(places.get(step.at, (step.at, step.at)))) for step in steps)
             return Verified(told, phi, model @ fit.beta[: model.shape[1]])
     return Verified((), 1.0, np.zeros(0))
-
-
-def shortest_segment(windows: int) -> int:
-    """Return the fewest windows between two steps: 6, fewer in series under 48 windows."""
-    return max(3, min(6, windows // 8))
 
 
 def scan_p(z: float) -> float:
@@ -306,65 +288,6 @@ def _huberised(y: Floats, n: Floats, mu: Floats) -> Floats:
     far = np.clip((y - n * mu) / deviation, -_HUBER, _HUBER)
     pulled: Floats = np.clip(n * mu + far * deviation, 0, n)
     return pulled
-
-
-def _seeded(windows: int, shortest: int) -> list[tuple[int, int]]:
-    """Return the seeded intervals [a, b): lengths falling by sqrt 2, each length covering the series twice."""
-    intervals = [(0, windows)]
-    length = windows * _DECAY
-    while math.ceil(length) >= 4 * shortest:
-        whole = math.ceil(length)
-        starts = np.linspace(0, windows - whole, 2 * math.ceil(windows / length) - 1).astype(int)
-        intervals += [(int(a), int(a) + whole) for a in starts]
-        length *= _DECAY
-    return intervals
-
-
-def _best_splits(
-    residual: Floats, information: Floats, intervals: Sequence[tuple[int, int]], shortest: int
-) -> tuple[Floats, Ints]:
-    """Return the best gain and its place, (K intervals, S series); gain 0 where a side holds no information."""
-    r, v = _prefix(residual), _prefix(information)
-    gain = np.zeros((len(intervals), len(residual)))
-    place = np.zeros(gain.shape, np.int64)
-    rows = np.arange(len(residual))
-    for k, (a, b) in enumerate(intervals):
-        split = np.arange(a + shortest, b - shortest + 1)
-        split = split[:: max(1, len(split) // _PROBES)]
-        if not len(split):
-            continue
-        g = _gains(r[:, split] - r[:, [a]], v[:, split] - v[:, [a]], r[:, [b]] - r[:, [a]], v[:, [b]] - v[:, [a]])
-        best = np.argmax(g, axis=1)
-        gain[k], place[k] = g[rows, best], split[best]
-    return gain, place
-
-
-def _prefix(values: Floats) -> Floats:
-    return np.pad(np.cumsum(values, axis=1), ((0, 0), (1, 0)))
-
-
-def _gains(r_left: Floats, v_left: Floats, r_all: Floats, v_all: Floats) -> Floats:
-    """Score statistic of a split, chi2 with one degree of freedom under the null model."""
-    total = np.maximum(v_all, 1e-12)
-    spread = v_left * (v_all - v_left) / total
-    told = spread > 1e-9 * total
-    gains: Floats = np.where(told, (r_left - r_all * v_left / total) ** 2 / np.where(told, spread, 1.0), 0.0)
-    return gains
-
-
-def _narrowest(gain: Floats, place: Ints, intervals: Sequence[tuple[int, int]], threshold: float) -> list[int]:
-    """Take the narrowest interval over the threshold, drop those that hold its split, and so on."""
-    left = sorted(np.flatnonzero(gain > threshold).tolist(), key=lambda k: (_width(intervals[k]), -gain[k], k))
-    found: list[int] = []
-    while left:
-        split = int(place[left[0]])
-        found.append(split)
-        left = [k for k in left if not intervals[k][0] < split < intervals[k][1]]
-    return sorted(found)
-
-
-def _width(interval: tuple[int, int]) -> int:
-    return interval[1] - interval[0]
 
 
 def _apart(cuts: Sequence[int], n: Floats, fewest: int) -> list[int]:

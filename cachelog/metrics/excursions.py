@@ -20,9 +20,9 @@ from cachelog.metrics.changepoints import (
     irls,
     likeliest,
     log_likelihood,
-    shortest_segment,
 )
 from cachelog.metrics.proportions import Floats, benjamini_hochberg, normal_tail
+from cachelog.metrics.proposals import shortest_segment
 from cachelog.metrics.rates import Mask, Rate, odds, rate_of, total, z_of
 from cachelog.metrics.series import part, series
 from cachelog.metrics.settling import ColdEvents, cold_events, waves

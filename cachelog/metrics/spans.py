@@ -17,8 +17,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cachelog.contract.limits import Limits
-from cachelog.metrics.changepoints import SeriesSteps, Step, shortest_segment
+from cachelog.metrics.changepoints import SeriesSteps, Step
 from cachelog.metrics.proportions import Floats
+from cachelog.metrics.proposals import shortest_segment
 from cachelog.metrics.rates import Mask, Rate, rate_of, z_of
 from cachelog.metrics.series import Series
 from cachelog.metrics.settling import Wave
