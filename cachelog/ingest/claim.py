@@ -63,9 +63,9 @@ def read_unit(unit: Unit, reader: Reader) -> tuple[pl.DataFrame, UnitBooks]:
     return full, reading.books.closed(assumed)
 
 
-def _read(data: bytes, reading: _Reading) -> None:
+def _read(data: memoryview, reading: _Reading) -> None:
     """Scan JSON lines as bytes, unless an envelope may be around them that is JSON itself; the others are texts."""
-    objects = data.startswith(b"{") or b"\n{" in data
+    objects = data[:1] == b"{" or json_scan.holds(data, b"\n{")
     marks = [module.MARK for module in reading.reader.envelopes.values() if hasattr(module, "MARK")]
     if not objects or any(json_scan.holds(data, mark) for mark in marks):
         return _read_texts(_texts(data, reading.books, None), reading, DEPTH)
@@ -125,9 +125,9 @@ def _around(outer: pl.DataFrame) -> pl.DataFrame:
     return outer.select("row", env_time=pl.coalesce(said["time"], iso), env_replica=said["replica"]).cast(AROUND)
 
 
-def _texts(data: bytes, books: Rows, rows: npt.NDArray[np.uint32] | None) -> pl.DataFrame:
+def _texts(data: memoryview, books: Rows, rows: npt.NDArray[np.uint32] | None) -> pl.DataFrame:
     """Decode lines (all, or the given rows); undecodable ones are bad."""
-    lines, bad = texts.decoded(data, rows)
+    lines, bad = texts.decoded(bytes(data), rows)
     books.state[bad] = BAD
     return lines
 

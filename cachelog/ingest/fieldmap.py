@@ -35,7 +35,7 @@ def _head(source: Source, envelopes: Mapping[str, ModuleType], spool: str | None
     if (opened := again(source, spool)) is None:
         return
     for unit in islice(units([opened], ReadLog()), 1):
-        head = b"".join(line + b"\n" for line in unit.data.split(b"\n", _LOOKED_AT)[:_LOOKED_AT])
+        head = b"".join(line + b"\n" for line in bytes(unit.data).split(b"\n", _LOOKED_AT)[:_LOOKED_AT])
         lines, _ = texts.decoded(head)
         inner, _ = unwrap(lines, envelopes, Rows.of(np.zeros(head.count(b"\n"), np.uint32)))
         yield from inner["text"]

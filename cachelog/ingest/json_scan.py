@@ -37,6 +37,7 @@ _KINDS = {
 SPEC = [(name, _KINDS.get(name, "word"), list(aliases)) for name, aliases in jsonlines.FIELDS.items()]
 
 _Rows = npt.NDArray[np.uint32]
+Block = bytes | memoryview
 
 
 def _native() -> ModuleType | None:
@@ -70,14 +71,21 @@ class Scanned:
     other: _Rows
 
 
-def scan(block: bytes) -> Scanned:
+def scan(block: Block) -> Scanned:
     """Scan a block of whole lines, each ended by a newline; row numbers count from 0 in it. Raises UsageError."""
-    return _scan_native(block) if engine() == "native" else _scan_polars(block)
+    return _scan_native(block) if engine() == "native" else _scan_polars(bytes(block))
 
 
-def holds(block: bytes, text: bytes) -> bool:
+def holds(block: Block, text: bytes) -> bool:
     """Return whether a block holds a text of two bytes or more; the scanner's search does not hold up other threads."""
-    return bool(NATIVE.holds(block, text)) if NATIVE else text in block
+    return bool(NATIVE.holds(block, text)) if NATIVE else text in bytes(block)
+
+
+def newlines(block: Block) -> int:
+    """Return how many lines end in a block."""
+    if NATIVE:
+        return int(NATIVE.newlines(block))
+    return int(np.count_nonzero(np.frombuffer(block, np.uint8) == ord("\n")))
 
 
 def _scan_polars(block: bytes) -> Scanned:
@@ -109,7 +117,7 @@ def _no_objects(
     return blank, other, indented
 
 
-def _scan_native(block: bytes) -> Scanned:
+def _scan_native(block: Block) -> Scanned:
     scanner = getattr(_THREAD, "scanner", None)
     if scanner is None:
         assert NATIVE is not None

@@ -1,11 +1,13 @@
 """Files to units: about 16 MB of whole lines, from one big file or many small ones, decompressed on the way.
 
 A unit remembers which of its rows belong to which input and line, so that every later stage is one
-vectorised pass whatever the sizes of the files. Memory is bounded by the unit, also for one endless line.
+vectorised pass whatever the sizes of the files. Bytes are read straight into a few buffers that are used again and
+again: nothing is copied, no page is touched twice. Memory is bounded by the unit, also for one endless line.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
 import shutil
 import sys
@@ -15,12 +17,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
+from types import ModuleType
 from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from cachelog.contract.limits import DEFAULT, Limits
+from cachelog.ingest import json_scan
 from cachelog.ingest.discover import STDIN, Source, any_pipe
 
 #: Stands for a line that is too long to keep: no valid UTF-8, so every reader counts it as bad.
@@ -29,9 +33,12 @@ OVERLONG = b"\xff"
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _BOM = b"\xef\xbb\xbf"
-_CHUNK = 4 << 20
+_CHUNK = 4 << 20  # bytes read at once: progress is told, and Ctrl-C heard, between reads
 _STREAMS = 2  # stdout and stderr
 _LOOK_BACK = 256  # lines; a piece of the other stream that is further back is not waited for
+_KEPT = 8  # buffers: two a thread, one that is filled, and some for text that outlives its unit
+
+Fill = Callable[[memoryview], int]
 
 
 @dataclass(frozen=True)
@@ -45,9 +52,9 @@ class Segment:
 
 @dataclass(frozen=True)
 class Unit:
-    """Whole lines, each ended by a newline."""
+    """Whole lines, each ended by a newline; the bytes are used again once nothing refers to them."""
 
-    data: bytes
+    data: memoryview
     segments: tuple[Segment, ...]
     rows: int
 
@@ -100,115 +107,175 @@ def units(
     `piece(line)` tells of a line that may be a piece of a longer one: a unit never ends inside a line. Pipes are
     copied into the folder `spool` while they are read. `advance` gets the number of compressed bytes read.
     """
-    parts: list[bytes] = []
-    segments: list[Segment] = []
-    rows = size = 0
+    packer = _Packer(piece, limits, log)
     for index, source in enumerate(sources):
         if source.note:
             continue
-        line, marks = 1, log.marks.setdefault(index, [])
-        for block in _blocks(index, source, log, piece, limits, spool, advance):
-            if size and size + len(block) > limits.block_bytes:
-                yield Unit(b"".join(parts), tuple(segments), rows)
-                parts, segments, rows, size = [], [], 0, 0
-            count = int(np.count_nonzero(np.frombuffer(block, np.uint8) == ord("\n")))
-            segments.append(Segment(rows, index, line))
-            parts.append(block)
-            rows, size, line = rows + count, size + len(block), line + count
-            if marks:  # none while offsets are not known
-                marks.append((line, marks[-1][1] + len(block)))
+        yield from packer.input(index, source, spool, advance)
         if log.interrupted:
             break
-    if parts:
-        yield Unit(b"".join(parts), tuple(segments), rows)
+    yield from packer.rest()
 
 
-def _blocks(
-    index: int,
-    source: Source,
-    log: ReadLog,
-    piece: Callable[[bytes], Piece | None],
-    limits: Limits,
-    spool: str | None,
-    advance: Callable[[int], None],
-) -> Iterator[bytes]:
-    """Yield blocks of whole lines of one input; damage ends the input with a note, never with an error."""
-    cutter = _Cutter(piece, limits)
-    try:
-        for number, chunk in enumerate(_chunks(source, spool, advance, min(_CHUNK, limits.block_bytes))):
-            log.bytes[index] = log.bytes.get(index, 0) + len(chunk)
-            body = chunk.removeprefix(_BOM) if number == 0 else chunk
-            if number == 0:
-                log.marks[index].append((1, len(chunk) - len(body)))
-            yield from cutter.feed(body)
-            if cutter.overlong:  # what stands for the line is shorter than the line
-                log.marks[index].clear()
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        log.notes[index] = f"ended early: {getattr(error, 'strerror', None) or error}"
-    except KeyboardInterrupt:  # ends all reading; what was read so far is told
-        log.interrupted = True
-    yield from cutter.close()
+class _Buffers:
+    """Memory that is used again as soon as nothing refers to it."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.made = [mmap.mmap(-1, size)]
+        # every view of a buffer, and every Arrow array over it, counts as a reference
+        self.unused = sys.getrefcount(self.made[0])
+
+    def take(self) -> mmap.mmap:
+        """Return a buffer that nobody looks at; what it holds is of no meaning."""
+        for at in range(len(self.made)):
+            if sys.getrefcount(self.made[at]) == self.unused:
+                return self.made[at]
+        buffer = mmap.mmap(-1, self.size)
+        if len(self.made) < _KEPT:
+            self.made.append(buffer)
+        return buffer
 
 
-class _Cutter:
-    """Cuts a stream of chunks into blocks of whole lines of about limits.block_bytes."""
+class _Packer:
+    """Fills one buffer after another with whole lines."""
 
-    def __init__(self, piece: Callable[[bytes], Piece | None], limits: Limits) -> None:
-        self.piece = piece
-        self.limits = limits
-        self.held: list[bytes] = []
-        self.size = 0
-        self.tail = 0  # bytes since the last newline
+    def __init__(self, piece: Callable[[bytes], Piece | None], limits: Limits, log: ReadLog) -> None:
+        self.piece, self.limits, self.log = piece, limits, log
+        # a full unit, pieces of a line that wait for more, a line that is not ended yet, and what is read at once
+        self.buffers = _Buffers(limits.block_bytes + 2 * limits.line_bytes + 2 * _CHUNK)
+        self.segments: list[Segment] = []
+        self.rows = 0
+        self._open_buffer()
+        self.index, self.line = 0, 1  # the input that is read, and the line of it that comes next
+        self.begun = self.lines = self.end = 0  # where its lines begin and end, and where the bytes end
         self.overlong = False
 
-    def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """Take a chunk; yield a block when there is enough."""
+    def _open_buffer(self) -> None:
+        self.buffer = self.buffers.take()
+        self.view = memoryview(self.buffer)
+
+    def input(self, index: int, source: Source, spool: str | None, advance: Callable[[int], None]) -> Iterator[Unit]:
+        """Add one input; yield the units that it fills. Damage ends the input with a note, never with an error."""
+        self.index, self.line, self.begun, self.lines = index, 1, self.end, self.end
+        self.log.marks.setdefault(index, [])
+        try:
+            with _Counted(_raw(source), _copy(source, spool), advance) as raw:
+                fill = _filler(raw)
+                self._begin(fill)
+                while self._more(fill):
+                    if self.end >= self.limits.block_bytes:
+                        yield from self._cut()
+        except (OSError, EOFError, ValueError, zlib.error) as error:
+            self.log.notes[index] = f"ended early: {getattr(error, 'strerror', None) or error}"
+        except KeyboardInterrupt:  # ends all reading; what was read so far is told
+            self.log.interrupted = True
+        self._end_input()
+        if self.end >= self.limits.block_bytes:
+            yield from self.rest()
+
+    def rest(self) -> Iterator[Unit]:
+        """Yield what no unit holds yet."""
+        if self.segments:
+            yield self._unit(self.end)
+
+    def _begin(self, fill: Fill) -> None:
+        """Read the first bytes, without the mark that some editors put there."""
+        while self.end - self.begun < len(_BOM) and self._more(fill):
+            pass
+        bom = len(_BOM) if self.view[self.begun : self.end][: len(_BOM)] == _BOM else 0
+        if bom:
+            self.view[self.begun : self.end - bom] = bytes(self.view[self.begun + bom : self.end])
+            self.end -= bom
+            self.lines = max(self.begun, self.lines - bom)
+        if not self.overlong:
+            self.log.marks[self.index].append((1, bom))
+
+    def _more(self, fill: Fill) -> bool:
+        """Read on; return False at the end."""
+        start = self.end
+        count = fill(self.view[start : start + min(_CHUNK, self.limits.block_bytes)])
+        if not count:
+            return False
+        self.log.bytes[self.index] = self.log.bytes.get(self.index, 0) + count
+        self.end += count
         if self.overlong:
-            cut = chunk.find(b"\n")
-            if cut < 0:
-                return
-            chunk, self.overlong = OVERLONG + chunk[cut:], False
-        last = chunk.rfind(b"\n")
-        self.tail = len(chunk) - last - 1 if last >= 0 else self.tail + len(chunk)
-        self.held.append(chunk)
-        self.size += len(chunk)
-        if self.tail > self.limits.line_bytes:
-            yield from self._give_up_line()
-        elif self.size >= self.limits.block_bytes and self.size > self.tail:
-            yield from self._cut()
+            start = self._resume(start)
+        if (last := self.buffer.rfind(b"\n", start, self.end)) >= 0:
+            self.lines = last + 1
+        if self.end - self.lines > self.limits.line_bytes:
+            self.end, self.overlong = self.lines, True
+            self.log.marks[self.index].clear()  # what stands for the line is shorter than the line
+        return True
 
-    def _give_up_line(self) -> Iterator[bytes]:
-        whole = b"".join(self.held)
-        end = len(whole) - self.tail
-        self.held, self.size, self.tail, self.overlong = [], 0, 0, True
-        if end:
-            yield whole[:end]
+    def _resume(self, start: int) -> int:
+        """Look for the end of a line that was given up; return where what follows it begins."""
+        cut = self.buffer.find(b"\n", start, self.end)
+        kept = OVERLONG + bytes(self.view[cut : self.end]) if cut >= 0 else b""
+        self.end = start + len(kept)
+        self.view[start : self.end] = kept
+        self.overlong = cut < 0
+        return start
 
-    def _cut(self) -> Iterator[bytes]:
-        last = self.held.pop() if self.tail < len(self.held[-1]) else b"".join(self.held)
-        ended = len(last) - self.tail
-        whole = b"".join([*self.held, last[:ended]]) if len(last) < self.size else last[:ended]
-        end = self._closed(whole, len(whole))
-        self.held = [whole[end:] + last[ended:]]
-        self.size = len(self.held[0])
-        if end:
-            yield whole[:end]
+    def _cut(self) -> Iterator[Unit]:
+        """Yield a unit of what is whole; the rest begins the next one."""
+        end = self._closed(self.lines)
+        if end == 0:  # nothing is whole yet
+            return
+        self._enter(end)
+        yield self._unit(end)
 
-    def _closed(self, whole: bytes, end: int) -> int:
+    def _unit(self, end: int) -> Unit:
+        """Return the lines up to here as a unit, and begin another with the rest."""
+        unit = Unit(self.view[:end], tuple(self.segments), self.rows)
+        rest, full = self.view[end : self.end], self.lines - end
+        self._open_buffer()
+        self.view[: len(rest)] = rest
+        self.segments, self.rows = [], 0
+        self.begun, self.lines, self.end = 0, full, len(rest)
+        return unit
+
+    def _enter(self, end: int) -> None:
+        """Note the lines of this input up to here."""
+        if end == self.begun:
+            return
+        count = json_scan.newlines(self.view[self.begun : end])
+        self.segments.append(Segment(self.rows, self.index, self.line))
+        self.rows, self.line = self.rows + count, self.line + count
+        if marks := self.log.marks[self.index]:  # none while offsets are not known
+            marks.append((self.line, marks[-1][1] + end - self.begun))
+
+    def _end_input(self) -> None:
+        """A last line without a newline is a line."""
+        tail = OVERLONG if self.overlong else b""
+        self.overlong = False
+        if self.end > self.lines or tail:
+            tail += b"\n"
+        self.view[self.end : self.end + len(tail)] = tail
+        whole = self.end
+        self.end += len(tail)
+        self._enter(self.end)
+        if tail and (marks := self.log.marks[self.index]):
+            marks[-1] = (marks[-1][0], marks[-1][1] - self.end + whole)
+        self.begun = self.lines = self.end
+
+    def _closed(self, end: int) -> int:
         """Return the last end of a line at which no stream is inside one; `end` where that is too far back."""
         cut = end
-        while cut > 0 and end - cut < self.limits.line_bytes:
-            if (start := self._open(whole, cut)) is None:
+        while cut > self.begun and end - cut < self.limits.line_bytes:
+            if (start := self._open(cut)) is None:
                 return cut
             cut = start
-        return 0 if cut == 0 and end < self.limits.line_bytes else end
+        return self.begun if end - self.begun < self.limits.line_bytes else end
 
-    def _open(self, whole: bytes, cut: int) -> int | None:
+    def _open(self, cut: int) -> int | None:
         """Return where the last piece before `cut` begins that its stream goes on with after it."""
         seen: set[bytes] = set()
         for _ in range(_LOOK_BACK):
-            start = whole.rfind(b"\n", 0, max(cut - 1, 0)) + 1
-            piece = self.piece(whole[start : cut - 1]) if cut else None
+            if cut <= self.begun:
+                return None
+            start = max(self.buffer.rfind(b"\n", self.begun, cut - 1) + 1, self.begun)
+            piece = self.piece(self.buffer[start : cut - 1])
             if piece is None or len(seen) == _STREAMS:
                 return None
             if piece.open and piece.stream not in seen:
@@ -217,47 +284,57 @@ class _Cutter:
             cut = start
         return None
 
-    def close(self) -> Iterator[bytes]:
-        """Yield what is left; a last line without a newline is a line."""
-        whole = b"".join(self.held) + (OVERLONG if self.overlong else b"")
-        if whole:
-            yield whole if whole.endswith(b"\n") else whole + b"\n"
+
+def _filler(raw: _Counted) -> Fill:
+    """Return what fills a buffer with the decompressed bytes of an input and says how many, 0 at the end."""
+    head = raw.peek()
+    if head.startswith(_GZIP):
+        return _Gunzip(raw).readinto
+    if head.startswith(_ZSTD):
+        import pyarrow as pa
+
+        stream = pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd")
+        return lambda view: int(stream.readinto(view))
+    return raw.readinto
 
 
-def _chunks(source: Source, spool: str | None, advance: Callable[[int], None], size: int) -> Iterator[bytes]:
-    """Yield the decompressed bytes of an input, at most `size` at a time."""
-    with _Counted(_raw(source), _copy(source, spool), advance) as raw:
-        head = raw.peek()
-        if head.startswith(_GZIP):
-            yield from _gunzip(raw, size)
-        elif head.startswith(_ZSTD):
-            yield from _unzstd(raw, size)
-        else:
-            yield from iter(lambda: raw.read(size), b"")
+def _inflate() -> ModuleType:
+    """Return the module that inflates: Intel's ISA-L is twice as fast as zlib, and not on every platform."""
+    try:
+        from isal import isal_zlib
+    except ImportError:
+        return zlib
+    return isal_zlib
 
 
-def _gunzip(raw: _Counted, size: int) -> Iterator[bytes]:
-    """Yield at most `size` at a time, so that neither a bomb nor a cut file costs more than that; members follow on."""
-    member, data = zlib.decompressobj(wbits=31), b""
-    fresh = True  # nothing of this member was seen yet
-    while data or (data := raw.read(1 << 20)):
-        fresh = False
-        if out := member.decompress(data, size):
-            yield out
-        data = member.unconsumed_tail
-        if member.eof:
-            data = member.unused_data.lstrip(b"\0")
-            member, fresh = zlib.decompressobj(wbits=31), True
-    if not fresh:
-        yield member.flush()
+class _Gunzip:
+    """Inflates at most what fits, so that neither a bomb nor a cut file costs more than that; members follow on."""
+
+    def __init__(self, raw: _Counted) -> None:
+        self.raw = raw
+        self.engine = _inflate()
+        self.member = self.engine.decompressobj(wbits=31)
+        self.data = b""
+        self.fresh = True  # nothing of this member was seen yet
+
+    def readinto(self, view: memoryview) -> int:
+        """Fill the view, return the number of bytes, 0 at the end; raises EOFError where the input is cut short."""
+        while self.data or (data := self.raw.read(1 << 20)):
+            data, self.data, self.fresh = self.data or data, b"", False
+            out = self.member.decompress(data, len(view))
+            self.data = self.member.unconsumed_tail
+            if self.member.eof:
+                self.data = self.member.unused_data.lstrip(b"\0")
+                self.member, self.fresh = self.engine.decompressobj(wbits=31), True
+            if out:
+                view[: len(out)] = out
+                return len(out)
+        if self.fresh:
+            return 0
+        if out := self.member.flush()[: len(view)]:
+            self.member, view[: len(out)] = self.engine.decompressobj(wbits=31), out
+            return len(out)
         raise EOFError("the compressed file is cut short")
-
-
-def _unzstd(raw: _Counted, size: int) -> Iterator[bytes]:
-    import pyarrow as pa
-
-    stream = pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd")
-    yield from iter(lambda: stream.read(min(size, _CHUNK >> 4)), b"")
 
 
 def _raw(source: Source) -> BinaryIO:
@@ -310,6 +387,18 @@ class _Counted:
             taken, self.head = self.head[:size], self.head[size:]
             return taken
         return self._next(size)
+
+    def readinto(self, view: memoryview) -> int:
+        """Fill the view as far as one read goes; return the number of bytes, 0 at the end."""
+        if self.head:
+            count = min(len(view), len(self.head))
+            view[:count], self.head = self.head[:count], self.head[count:]
+            return count
+        count = self.raw.readinto(view) or 0
+        if self.copy:
+            self.copy.write(view[:count])
+        self.advance(count)
+        return count
 
     def _next(self, size: int) -> bytes:
         data = self.raw.read(size) or b""
@@ -394,12 +483,12 @@ def _picked(path: str, numbers: list[int], marks: Sequence[tuple[int, int]]) -> 
     return None
 
 
-def _pick(data: bytes, numbers: list[int], first: int) -> dict[int, str]:
+def _pick(data: bytes | memoryview, numbers: list[int], first: int) -> dict[int, str]:
     view = np.frombuffer(data, np.uint8)
     ends = np.flatnonzero(view == ord("\n"))
     picked: dict[int, str] = {}
     for number in numbers:
         row = number - first
         start = int(ends[row - 1]) + 1 if row else 0
-        picked[number] = data[start : int(ends[row])].rstrip(b"\r").decode("utf-8", "backslashreplace")
+        picked[number] = bytes(data[start : int(ends[row])]).rstrip(b"\r").decode("utf-8", "backslashreplace")
     return picked
