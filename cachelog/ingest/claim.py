@@ -65,7 +65,7 @@ def read_unit(unit: Unit, reader: Reader) -> tuple[pl.DataFrame, UnitBooks]:
 
 def _read(data: memoryview, reading: _Reading) -> None:
     """Scan JSON lines as bytes, unless an envelope may be around them that is JSON itself; the others are texts."""
-    objects = data[:1] == b"{" or json_scan.holds(data, b"\n{")
+    objects = bytes(data[:1]) == b"{" or json_scan.holds(data, b"\n{")
     marks = [module.MARK for module in reading.reader.envelopes.values() if hasattr(module, "MARK")]
     if not objects or any(json_scan.holds(data, mark) for mark in marks):
         return _read_texts(_texts(data, reading.books, None), reading, DEPTH)

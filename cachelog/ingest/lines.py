@@ -394,7 +394,7 @@ class _Counted:
             count = min(len(view), len(self.head))
             view[:count], self.head = self.head[:count], self.head[count:]
             return count
-        count = self.raw.readinto(view) or 0
+        count = self.raw.readinto(view) or 0  # type: ignore[attr-defined]
         if self.copy:
             self.copy.write(view[:count])
         self.advance(count)
