@@ -14,10 +14,10 @@ _MOSTLY_UNREAD = 0.5
 
 
 def limits(
-    inputs: Sequence[InputReport], events: pl.DataFrame, models: Sequence[ModelRow], frames: Frames | None
+    inputs: Sequence[InputReport], untimed: int, models: Sequence[ModelRow], frames: Frames | None
 ) -> tuple[LimitNote, ...]:
     """Return the limits of a report in a fixed order."""
-    notes = [*_unread(inputs), *_assumed(inputs), *_untimed(events), *_no_lookups(models, frames)]
+    notes = [*_unread(inputs), *_assumed(inputs), *_untimed(untimed), *_no_lookups(models, frames)]
     notes += [*_only_misses(models), *_no_order(frames), *_no_loads(frames), *_one_replica(frames)]
     return tuple(notes)
 
@@ -44,8 +44,8 @@ def _assumed(inputs: Sequence[InputReport]) -> Iterator[LimitNote]:
         yield LimitNote(what, "the absolute time of its events", where)
 
 
-def _untimed(events: pl.DataFrame) -> Iterator[LimitNote]:
-    if many := int(events["ts"].null_count()):
+def _untimed(many: int) -> Iterator[LimitNote]:
+    if many:
         yield LimitNote(f"{many} events have no time and no neighbour with one", "their part in any rate or order")
 
 

@@ -13,6 +13,7 @@ import cachelog
 from cachelog import blindness, rank
 from cachelog.attribution.cause import link
 from cachelog.contract.errors import UsageError
+from cachelog.contract.events import Events
 from cachelog.contract.finding import Evidence, Finding, InputReport, ModelRow, Report, Severity
 from cachelog.contract.limits import DEFAULT, Limits
 from cachelog.contract.rule import Frames
@@ -59,11 +60,11 @@ def analyze(paths: Sequence[str], options: Options = Options(), progress: Progre
     spool = lines.open_spool(paths)
     try:
         staged = _stage(paths, options, spool, progress)
-        events = _wanted(staged.events, options)
-        frames = _frames(events, options)
+        events, rare = _wanted(staged, options)
+        frames = _frames(events, rare, options)
         if frames is None:
             return _report(staged, (), (), (), frames)
-        found, errors = _detect(events.lazy(), frames, options.limits)
+        found, errors = _detect(events, frames, options.limits)
         ranked = rank.rank(link(rank.named(found), frames, options.limits))
         models = windows.models(frames)
         asked = _asked(ranked, options)
@@ -80,7 +81,7 @@ def inspect(paths: Sequence[str], options: Options = Options(), progress: Progre
     spool = lines.open_spool(paths)
     try:
         staged = _stage(paths, options, spool, progress)
-        frames = _frames(_wanted(staged.events, options), options)
+        frames = _frames(*_wanted(staged, options), options)
         models = windows.models(frames) if frames else ()
         taken = {source.path: fields(source, envelopes(), spool) for source in staged.sources if not source.note}
         report = _report(staged, models, (), (), frames)
@@ -115,37 +116,48 @@ def _stage(paths: Sequence[str], options: Options, spool: str | None, progress: 
     )  # fmt: skip
 
 
-def _wanted(events: pl.DataFrame, options: Options) -> pl.DataFrame:
+def _wanted(staged: Staged, options: Options) -> tuple[Events, pl.DataFrame]:
     """Keep the events of the asked time, models and replicas; fleet-wide events (no model, no replica) stay."""
-    keep: list[pl.Expr] = []
+    time: list[pl.Expr] = []
     if options.since:
-        keep.append(pl.col("ts") >= options.since)
+        time.append(pl.col("ts") >= options.since)
     if options.until:
-        keep.append(pl.col("ts") < options.until)
-    for column, globs in (("model", options.models), ("replica", options.replicas)):
-        if globs and not events.is_empty():
-            asked = _asked_for(column, events[column].drop_nulls().unique().cast(pl.String).sort().to_list(), globs)
-            keep.append(pl.col(column).cast(pl.String).is_in(asked) | pl.col(column).is_null())
-    return events.filter(keep) if keep else events
+        time.append(pl.col("ts") < options.until)
+    models, replicas = _asked_for("model", staged, options.models), _asked_for("replica", staged, options.replicas)
+    here = [*time, *([] if replicas is None else [_is_one_of("replica", replicas)])]
+    of_model = pl.lit(True) if models is None else _is_one_of("model", models)
+    rows = pl.all_horizontal(here) if here else None
+    bulk = Events(tuple(p.where(p.words.select(_all(of_model)).to_series(), rows) for p in staged.bulk.parts))
+    return bulk, staged.rare.filter(*here, of_model)
 
 
-def _asked_for(column: str, known: Sequence[str], globs: Sequence[str]) -> list[str]:
-    """Return the known names that fit; raises UsageError on one that fits none: no answer looks healthy."""
+def _all(mask: pl.Expr) -> pl.Expr:
+    """Return the mask in full height, where it is a literal."""
+    return pl.repeat(True, pl.len()) & mask
+
+
+def _is_one_of(column: str, names: Sequence[str]) -> pl.Expr:
+    return pl.col(column).cast(pl.String).is_in(names) | pl.col(column).is_null()
+
+
+def _asked_for(column: str, staged: Staged, globs: Sequence[str]) -> list[str] | None:
+    """Return the names that fit, None for all; raises UsageError on a glob that fits none: no answer looks healthy."""
+    if not globs or not any(item.events for item in staged.inputs):
+        return None
+    known = staged.names(column)
     for glob in globs:
         if not fnmatch.filter(known, glob):
-            names = listed(known, 8) or "none"
-            raise UsageError(f"no {column} {glob!r} in these logs; they name {names}")
+            raise UsageError(f"no {column} {glob!r} in these logs; they name {listed(known, 8) or 'none'}")
     return [name for name in known if any(fnmatch.fnmatchcase(name, g) for g in globs)]
 
 
-def _frames(events: pl.DataFrame, options: Options) -> Frames | None:
+def _frames(events: Events, rare: pl.DataFrame, options: Options) -> Frames | None:
     """Make the frames that detectors share; None when no event has a time."""
-    start, end = events["ts"].min(), events["ts"].max()
-    if not isinstance(start, datetime) or not isinstance(end, datetime):
+    if (span := _span(events, rare)) is None:
         return None
-    timed = events.lazy().filter(pl.col("ts").is_not_null())
-    counts, base = windows.counts(timed, start, end)
-    changes = residency.changes(timed)
+    start, end = span
+    counts, base = windows.counts(events, start, end)
+    changes = residency.changes(rare)
     replicas = residency.replicas(counts, changes)
     order = residency.ordered(counts, changes, replicas, start, end, options.order)
     limits = options.limits.for_span((end - start).total_seconds())
@@ -156,7 +168,15 @@ def _frames(events: pl.DataFrame, options: Options) -> Frames | None:
     return Frames(start, end, base, counts, changes, order, levels, replicas)
 
 
-def _detect(events: pl.LazyFrame, frames: Frames, asked: Limits) -> tuple[list[Finding], tuple[str, ...]]:
+def _span(events: Events, rare: pl.DataFrame) -> tuple[datetime, datetime] | None:
+    """Return the times of the first and of the last event."""
+    bounds = [pl.col("ts").min().alias("start"), pl.col("ts").max().alias("end")]
+    found = pl.concat([rare.select(bounds), *(p.rows.lazy().select(bounds).collect() for p in events.parts)])
+    start, end = found["start"].min(), found["end"].max()
+    return (start, end) if isinstance(start, datetime) and isinstance(end, datetime) else None
+
+
+def _detect(events: Events, frames: Frames, asked: Limits) -> tuple[list[Finding], tuple[str, ...]]:
     """Run every rule; one that raises costs only itself and is named in the report."""
     limits = asked.for_span((frames.end - frames.start).total_seconds())
     found: list[Finding] = []
@@ -210,7 +230,7 @@ def _report(
         start=frames.start if frames else None,
         end=frames.end if frames else None,
         inputs=staged.inputs,
-        limits=blindness.limits(staged.inputs, staged.events, models, frames),
+        limits=blindness.limits(staged.inputs, staged.untimed(), models, frames),
         models=models,
         findings=findings,
         errors=errors,

@@ -10,6 +10,7 @@ import polars as pl
 
 from cachelog import pipeline
 from cachelog.contract.event import EVENT
+from cachelog.contract.events import ROWS, SAID, Events, is_bulk, ordered
 from cachelog.contract.finding import Finding
 from cachelog.contract.rule import Frames
 from cachelog.rooms import detectors
@@ -59,8 +60,17 @@ def table(events: Sequence[E]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=EVENT)
 
 
+def split(table: pl.DataFrame) -> tuple[Events, pl.DataFrame]:
+    """EVENT rows that come by the million, and the others."""
+    kept = table.filter(is_bulk())
+    words = kept.select(SAID).unique(maintain_order=True)
+    rows = kept.join(words.with_row_index("said"), on=SAID, how="left", nulls_equal=True, maintain_order="left")
+    bulk = Events((ordered(rows.select(list(ROWS)), words),) if kept.height else ())
+    return bulk, table.filter(~is_bulk())
+
+
 def frames(events: Sequence[E], order: Sequence[str] = ()) -> Frames:
-    made = pipeline._frames(table(events), pipeline.Options(order=tuple(order)))
+    made = pipeline._frames(*split(table(events)), pipeline.Options(order=tuple(order)))
     assert made is not None
     return made
 
@@ -69,4 +79,4 @@ def found(rule: str, events: Sequence[E], order: Sequence[str] = ()) -> list[Fin
     """What one rule says of these events."""
     made = frames(events, order)
     limits = pipeline.DEFAULT.for_span((made.end - made.start).total_seconds())
-    return list(detectors()[rule].detect(table(events).lazy(), made, limits))
+    return list(detectors()[rule].detect(split(table(events))[0], made, limits))

@@ -17,6 +17,7 @@ from cachelog.attribution.cause import link
 from cachelog.contract.finding import Severity
 from cachelog.rank import named, rank
 from cachelog.rooms import detectors
+from tests.fleet import split
 from tests.reading import read
 
 ROOT = Path(__file__).parent.parent
@@ -113,13 +114,12 @@ def test_the_same_logs_give_the_same_report_in_any_order_of_files(sample):
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda p: p.name)
 def test_detecting_model_by_model_gives_what_detecting_all_at_once_gives(sample):
-    events = read(sample).events
-    frames = pipeline._frames(events, pipeline.Options())
-    whole, _ = pipeline._detect(events.lazy(), frames, pipeline.DEFAULT)
+    events, rare = split(read(sample).events)
+    frames = pipeline._frames(events, rare, pipeline.Options())
+    whole, _ = pipeline._detect(events, frames, pipeline.DEFAULT)
     parts = []
-    for model in sorted(events["model"].drop_nulls().unique().cast(pl.String)):
-        mine = events.filter((pl.col("model").cast(pl.String) == model) | pl.col("model").is_null())
-        parts += per_model(mine, frames, model)
+    for model in sorted({*events.models(), *rare["model"].drop_nulls().cast(pl.String)}):
+        parts += per_model(split(events.of(model).collect())[0], frames, model)
     assert rank(link(named(parts), frames, pipeline.DEFAULT)) == rank(
         link(named([f for f in whole if f.model is not None]), frames, pipeline.DEFAULT)
     )
@@ -127,7 +127,7 @@ def test_detecting_model_by_model_gives_what_detecting_all_at_once_gives(sample)
 
 def per_model(events, frames, model):
     """One shard: the events of one model and of no model; the frames, small and mergeable, are those of the fleet."""
-    found, errors = pipeline._detect(events.lazy(), frames, pipeline.DEFAULT)
+    found, errors = pipeline._detect(events, frames, pipeline.DEFAULT)
     assert not errors
     return [f for f in found if f.model == model]
 

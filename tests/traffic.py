@@ -13,6 +13,7 @@ from cachelog.contract.event import EVENT
 from cachelog.contract.finding import Finding
 from cachelog.contract.rule import Frames
 from cachelog.rooms import detectors
+from tests.fleet import split
 from tests.simulate import HIT, STALE, Simulated
 
 T0 = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -117,7 +118,7 @@ def _dated(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def frames(events: pl.DataFrame) -> Frames:
-    made = pipeline._frames(events, pipeline.Options())
+    made = pipeline._frames(*split(events), pipeline.Options())
     assert made is not None
     return made
 
@@ -127,7 +128,7 @@ def found(rule: str, *events: pl.DataFrame) -> list[Finding]:
     table = pl.concat(events)
     made = frames(table)
     limits = pipeline.DEFAULT.for_span((made.end - made.start).total_seconds())
-    return list(detectors()[rule].detect(table.lazy(), made, limits))
+    return list(detectors()[rule].detect(split(table)[0], made, limits))
 
 
 def step(

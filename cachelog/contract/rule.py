@@ -3,7 +3,9 @@
 A detector (cachelog/detectors/RULE_ID.py, hyphens as underscores) has
     a module docstring with the headings
         What it says / Why it matters / How it decides / When it stays quiet / What to do
-    detect(events: pl.LazyFrame, frames: Frames, limits: Limits) -> list[Finding]
+    detect(events: Events, frames: Frames, limits: Limits) -> list[Finding]
+        `events` are what comes by the million (lookups, evictions of entries ...), asked for model by model;
+        all others are in frames.changes
 It is pure: no files, no clock, no globals. Registered by being in the folder.
 """
 
@@ -16,6 +18,7 @@ from typing import Protocol
 
 import polars as pl
 
+from cachelog.contract.events import Events
 from cachelog.contract.finding import Finding
 from cachelog.contract.limits import Limits
 
@@ -48,4 +51,4 @@ class Frames:
 class Rule(Protocol):
     """The module interface of cachelog/detectors/*.py."""
 
-    detect: Callable[[pl.LazyFrame, Frames, Limits], list[Finding]]
+    detect: Callable[[Events, Frames, Limits], list[Finding]]

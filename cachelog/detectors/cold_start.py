@@ -30,8 +30,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-import polars as pl
-
+from cachelog.contract.events import Events
 from cachelog.contract.finding import Confidence, Evidence, Finding, Impact, Number, Severity
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
@@ -50,7 +49,7 @@ _ROLES = {"load": "loaded", "restart": "restarted", "flush": "flushed", "served"
 _KINDS = {"restart": "restart", "flush": "flush", "load": "load", "served": "change of version"}
 
 
-def detect(events: pl.LazyFrame, frames: Frames, limits: Limits) -> list[Finding]:
+def detect(events: Events, frames: Frames, limits: Limits) -> list[Finding]:
     """Return one finding a series and wave of loads that left caches cold."""
     cold = cold_events(frames)
     return [
@@ -66,7 +65,7 @@ def _events(wave: Wave) -> list[ColdEvent]:
     return [event for event in wave.events if event.op != "first"]
 
 
-def _finding(events: pl.LazyFrame, one: Series, wave: Wave, frames: Frames, limits: Limits) -> Finding:
+def _finding(events: Events, one: Series, wave: Wave, frames: Frames, limits: Limits) -> Finding:
     cold = _events(wave)
     start, end = cold[0].time, _end(one, wave, frames)
     names = tuple(sorted({event.replica for event in cold}))
@@ -164,7 +163,7 @@ def _rate(name: str, rate: Rate | None) -> dict[str, Number]:
     return {key: None if number is None else round(number, 6) for key, number in bounds}
 
 
-def _evidence(events: pl.LazyFrame, model: str, cold: Sequence[ColdEvent]) -> tuple[Evidence, ...]:
+def _evidence(events: Events, model: str, cold: Sequence[ColdEvent]) -> tuple[Evidence, ...]:
     """Cite the first line of each of the first replicas; where loads leave none, the first lookup of the version."""
     first: dict[str, ColdEvent] = {}
     for event in cold:
@@ -173,7 +172,7 @@ def _evidence(events: pl.LazyFrame, model: str, cold: Sequence[ColdEvent]) -> tu
     return tuple(line for line in cited if line)
 
 
-def _line(events: pl.LazyFrame, model: str, event: ColdEvent) -> Evidence | None:
+def _line(events: Events, model: str, event: ColdEvent) -> Evidence | None:
     role = _ROLES[event.op]
     if event.source is not None and event.line is not None:
         return Evidence(event.source, event.line, event.time, role)

@@ -29,6 +29,7 @@ from typing import Any
 
 import polars as pl
 
+from cachelog.contract.events import Events
 from cachelog.contract.finding import Confidence, Evidence, Finding, Severity
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
@@ -38,7 +39,7 @@ _SHOWN = 3
 _REASON = 160  # characters of the error that go into the summary
 
 
-def detect(events: pl.LazyFrame, frames: Frames, limits: Limits) -> list[Finding]:
+def detect(events: Events, frames: Frames, limits: Limits) -> list[Finding]:
     """Return one finding for each model and version that failed to load."""
     failed = frames.changes.filter((pl.col("op") == "load_fail") & pl.col("model").is_not_null())
     groups = failed.partition_by("model", "version", maintain_order=True)

@@ -39,6 +39,7 @@ import numpy as np
 import polars as pl
 
 from cachelog.contract.event import TS
+from cachelog.contract.events import Events
 from cachelog.contract.finding import Confidence, Evidence, Finding, Impact, Number, Rejected, Severity
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
@@ -49,6 +50,7 @@ from cachelog.metrics.excursions import Excursion, changes
 from cachelog.metrics.harm import added_seconds, severity_of_harm
 from cachelog.metrics.proportions import newcombe, wilson
 from cachelog.metrics.rates import rate_of
+from cachelog.metrics.series import Series
 from cachelog.metrics.settling import ColdEvent
 from cachelog.metrics.spans import Study, touching
 
@@ -144,7 +146,7 @@ class _Shift:
         return self.excursion.excess_low * (1.0 - (self.shares.explained if self.shares else 0.0))
 
 
-def detect(events: pl.LazyFrame, frames: Frames, limits: Limits) -> list[Finding]:
+def detect(events: Events, frames: Frames, limits: Limits) -> list[Finding]:
     """Return one finding for each lasting change of a model's miss rate in one cache."""
     everything = changes(frames, limits)
     shifts = [_shift(events, frames, f[0], e, everything, limits) for f in everything for e in f[1]]
@@ -154,7 +156,7 @@ def detect(events: pl.LazyFrame, frames: Frames, limits: Limits) -> list[Finding
 
 
 def _shift(
-    events: pl.LazyFrame,
+    events: Events,
     frames: Frames,
     studied: Study,
     excursion: Excursion,
@@ -172,16 +174,14 @@ def _worth_telling(shift: _Shift) -> bool:
     return shift.lasted >= shift.limits.shift_transient_s and _confidence(shift) > Confidence.LOW
 
 
-def _shares(
-    events: pl.LazyFrame, frames: Frames, studied: Study, excursion: Excursion, limits: Limits
-) -> Shares | None:
+def _shares(events: Events, frames: Frames, studied: Study, excursion: Excursion, limits: Limits) -> Shares | None:
     one = studied.series
     end = frames.end + timedelta(microseconds=1) if excursion.ongoing else one.time(excursion.end)
     earlier = rate_of(one.misses.sum(0), one.lookups.sum(0), slice(0, excursion.at)).value
     cold = _cold_table(_cold(studied, excursion))
     stretch = Stretch(one.time(excursion.at), end, excursion.rate_expected, earlier, cold)
     total = int(one.lookups[:, : excursion.end].sum())
-    mine = events.filter(_of(one.model, one.cache))
+    mine = _lookups(events, one)
     if studied.parent:
         mine = mine.filter(pl.col("replica").is_in(list(one.replicas)))
     return shares(mine, total, frames.start, stretch, limits)
@@ -197,8 +197,8 @@ def _cold_table(events: Sequence[ColdEvent]) -> pl.DataFrame:
     return pl.DataFrame(columns, schema={"replica": pl.String(), "cold": TS})
 
 
-def _of(model: str, cache: str) -> pl.Expr:
-    return (pl.col("op") == "lookup") & (pl.col("model") == model) & (pl.col("cache") == cache)
+def _lookups(events: Events, series: Series) -> pl.LazyFrame:
+    return events.of(series.model).filter((pl.col("op") == "lookup") & (pl.col("cache") == series.cache))
 
 
 def _severity(shift: _Shift) -> Severity:
@@ -393,7 +393,7 @@ def _next_steps(shift: _Shift) -> tuple[str, ...]:
     return ("look at what changed for this model: its version, its keys, its traffic, its cache settings",)
 
 
-def _evidence(events: pl.LazyFrame, shifts: Sequence[_Shift]) -> list[tuple[Evidence, ...]]:
+def _evidence(events: Events, shifts: Sequence[_Shift]) -> list[tuple[Evidence, ...]]:
     """Cite the first misses after each onset and the last hits before it, on replicas that changed."""
     queries = [query for shift in shifts for query in _cited(events, shift)]
     rows = pl.collect_all(queries)
@@ -403,9 +403,9 @@ def _evidence(events: pl.LazyFrame, shifts: Sequence[_Shift]) -> list[tuple[Evid
     ]
 
 
-def _cited(events: pl.LazyFrame, shift: _Shift) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+def _cited(events: Events, shift: _Shift) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     series, told = shift.studied.series, shift.excursion
-    mine = events.filter(_of(series.model, series.cache))
+    mine = _lookups(events, series)
     if shift.replicas:
         mine = mine.filter(pl.col("replica").is_in(list(shift.replicas)))
     onset, near = series.time(told.high), timedelta(seconds=30 * series.seconds)

@@ -26,6 +26,7 @@ from itertools import pairwise
 
 import polars as pl
 
+from cachelog.contract.events import Events
 from cachelog.contract.finding import Confidence, Evidence, Finding, Impact, Severity
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
@@ -34,7 +35,7 @@ from cachelog.contract.wording import lasting, listed
 _SHOWN = 4
 
 
-def detect(events: pl.LazyFrame, frames: Frames, limits: Limits) -> list[Finding]:
+def detect(events: Events, frames: Frames, limits: Limits) -> list[Finding]:
     """Return one finding for each replica that keeps restarting."""
     found: list[Finding] = []
     for rows in _starts(frames, limits).partition_by("replica", maintain_order=True):

@@ -24,8 +24,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import polars as pl
-
+from cachelog.contract.events import Events
 from cachelog.contract.finding import Confidence, Evidence, Finding, Number, Severity
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
@@ -34,12 +33,12 @@ from cachelog.metrics.episodes import Episode, episodes
 from cachelog.metrics.lines import load_line, served_line
 
 
-def detect(events: pl.LazyFrame, frames: Frames, limits: Limits) -> list[Finding]:
+def detect(events: Events, frames: Frames, limits: Limits) -> list[Finding]:
     """Return one finding for each rollback and each end of a canary."""
     return [_finding(e, events, frames, limits) for e in episodes(frames, limits) if e.verdict != "regression"]
 
 
-def _finding(episode: Episode, events: pl.LazyFrame, frames: Frames, limits: Limits) -> Finding:
+def _finding(episode: Episode, events: Events, frames: Frames, limits: Limits) -> Finding:
     return Finding(
         rule="rollback",
         severity=Severity.INFO,
@@ -90,7 +89,7 @@ def _numbers(episode: Episode) -> dict[str, Number]:
     }
 
 
-def _evidence(episode: Episode, events: pl.LazyFrame, frames: Frames, limits: Limits) -> tuple[Evidence, ...]:
+def _evidence(episode: Episode, events: Events, frames: Frames, limits: Limits) -> tuple[Evidence, ...]:
     asked = episode.announced
     lines = [Evidence(asked.source, asked.line, asked.ts, "rollout asked for")] if asked else []
     for step in (episode.steps[0], episode.steps[-1]):

@@ -28,6 +28,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from cachelog.contract.events import Events
 from cachelog.contract.finding import Confidence, Evidence, Finding, Impact, Number, Severity
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
@@ -39,7 +40,7 @@ from cachelog.metrics.lines import served_line
 _SHOWN = 6  # changes cited
 
 
-def detect(events: pl.LazyFrame, frames: Frames, limits: Limits) -> list[Finding]:
+def detect(events: Events, frames: Frames, limits: Limits) -> list[Finding]:
     """Return one finding a model with the replicas that go back and forth."""
     found: dict[str, dict[str, tuple[Run, ...]]] = {}
     for (model, replica), mine in flapping(frames, limits).items():
@@ -47,7 +48,7 @@ def detect(events: pl.LazyFrame, frames: Frames, limits: Limits) -> list[Finding
     return [_finding(model, mine, events, frames) for model, mine in sorted(found.items())]
 
 
-def _finding(model: str, mine: Mapping[str, Sequence[Run]], events: pl.LazyFrame, frames: Frames) -> Finding:
+def _finding(model: str, mine: Mapping[str, Sequence[Run]], events: Events, frames: Frames) -> Finding:
     fleet = frames.replicas.filter(pl.col("model") == model).height
     newest = max((run for r in mine.values() for run in r), key=lambda run: run.ord)
     oldest = min((run for r in mine.values() for run in r[1:]), key=lambda run: run.ord)
@@ -109,7 +110,7 @@ def _numbers(mine: Mapping[str, Sequence[Run]], fleet: int, changes: int, cost: 
     return found
 
 
-def _evidence(model: str, mine: Mapping[str, Sequence[Run]], events: pl.LazyFrame) -> tuple[Evidence, ...]:
+def _evidence(model: str, mine: Mapping[str, Sequence[Run]], events: Events) -> tuple[Evidence, ...]:
     """The lines of the first changes, shared out over the replicas."""
     each = max(2, _SHOWN // len(mine))
     lines: list[Evidence] = []

@@ -36,6 +36,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from cachelog.contract.events import Events
 from cachelog.contract.finding import Confidence, Evidence, Finding, Impact, Number, Rejected, Severity
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
@@ -47,13 +48,13 @@ from cachelog.metrics.lines import load_line, restart_line, served_line
 _SHOWN = 3  # replicas whose lines are cited
 
 
-def detect(events: pl.LazyFrame, frames: Frames, limits: Limits) -> list[Finding]:
+def detect(events: Events, frames: Frames, limits: Limits) -> list[Finding]:
     """Return one finding an episode that is neither a rollback nor the end of a canary."""
     found = [e for e in episodes(frames, limits) if e.verdict == "regression"]
     return [_finding(episode, events, frames, limits) for episode in found]
 
 
-def _finding(episode: Episode, events: pl.LazyFrame, frames: Frames, limits: Limits) -> Finding:
+def _finding(episode: Episode, events: Events, frames: Frames, limits: Limits) -> Finding:
     stale, total = _answered(episode, events)
     cost = excess(
         frames,
@@ -92,12 +93,16 @@ def _finding(episode: Episode, events: pl.LazyFrame, frames: Frames, limits: Lim
     )
 
 
-def _answered(episode: Episode, events: pl.LazyFrame) -> tuple[int | None, int | None]:
+def _answered(episode: Episode, events: Events) -> tuple[int | None, int | None]:
     """Count lookups that the stepped-back replicas answered with an older version, and all of the model meanwhile."""
-    model = (pl.col("op") == "lookup") & (pl.col("model").cast(pl.String) == episode.model)
-    mine = events.filter(
-        model & (pl.col("cache").cast(pl.String) != "model"), pl.col("ts").is_between(episode.start, episode.end)
-    ).select("ts", "n", replica=pl.col("replica").cast(pl.String), version=pl.col("version").cast(pl.String))
+    mine = (
+        events.of(episode.model)
+        .filter(
+            (pl.col("op") == "lookup") & (pl.col("cache").cast(pl.String) != "model"),
+            pl.col("ts").is_between(episode.start, episode.end),
+        )
+        .select("ts", "n", replica=pl.col("replica").cast(pl.String), version=pl.col("version").cast(pl.String))
+    )
     stale = pl.lit(False)
     for step in episode.steps:
         within = pl.col("ts").is_between(step.start, step.end, closed="left" if step.recovered else "both")
@@ -194,12 +199,12 @@ def _rejected(episode: Episode) -> tuple[Rejected, ...]:
     )
 
 
-def _evidence(episode: Episode, events: pl.LazyFrame, frames: Frames, limits: Limits) -> tuple[Evidence, ...]:
+def _evidence(episode: Episode, events: Events, frames: Frames, limits: Limits) -> tuple[Evidence, ...]:
     found = [line for step in episode.steps[:_SHOWN] for line in _lines(step, events, frames, limits)]
     return tuple(dict.fromkeys(found))
 
 
-def _lines(step: Step, events: pl.LazyFrame, frames: Frames, limits: Limits) -> Sequence[Evidence]:
+def _lines(step: Step, events: Events, frames: Frames, limits: Limits) -> Sequence[Evidence]:
     """The line that shows the newer version, the restart in between, and the line that shows the older one."""
     slack = timedelta(seconds=limits.skew_s)
     newer = load_line(frames, step.model, step.seen_on, step.newer.version, step.start, "newer version loaded")

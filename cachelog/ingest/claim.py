@@ -6,8 +6,9 @@ file, so mixed files need no special care.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import ModuleType
 
 import numpy as np
@@ -15,9 +16,11 @@ import numpy.typing as npt
 import polars as pl
 
 from cachelog.contract.dialect import PARSED
+from cachelog.contract.event import EVENT
+from cachelog.contract.events import ROWS
 from cachelog.dialects import json_app
 from cachelog.ingest import json_scan, texts
-from cachelog.ingest.conform import CONFORMED, Meanings, conform
+from cachelog.ingest.conform import CONFORMED, Meanings, Vocabulary, conform
 from cachelog.ingest.ledger import BAD, EVENTS, QUIET, Rows, UnitBooks
 from cachelog.ingest.lines import Unit
 from cachelog.ingest.place import Inputs, place
@@ -48,8 +51,23 @@ class _Reading:
     around: list[pl.DataFrame]
 
 
-def read_unit(unit: Unit, reader: Reader) -> tuple[pl.DataFrame, UnitBooks]:
-    """Return the EVENT rows of a unit and its books."""
+@dataclass(frozen=True)
+class UnitRead:
+    """A unit read: its events, and its books.
+
+    `bulk` are ROWS with the vocabulary of their `said`; `rare` (EVENT) are all other events. `late` is the time of the
+    last event of the last input; `untimed`: events before the first that has a time have none.
+    """
+
+    bulk: tuple[tuple[pl.DataFrame, Vocabulary], ...]
+    rare: pl.DataFrame
+    late: datetime | None
+    untimed: bool
+    books: UnitBooks
+
+
+def read_unit(unit: Unit, reader: Reader) -> UnitRead:
+    """Read a unit."""
     source, line = unit.sources(), unit.lines()
     reading = _Reading(reader, Rows.of(source), [], [])
     newest = pl.Series(reader.inputs.newest, dtype=pl.Datetime("us")).gather(source)
@@ -57,10 +75,47 @@ def read_unit(unit: Unit, reader: Reader) -> tuple[pl.DataFrame, UnitBooks]:
     said = [part for part in reading.parts if part.rows.height]
     zone, meanings = reader.inputs.zone, reader.meanings
     found = [conform(part, newest.gather(part.rows["row"]), zone, meanings) for part in said]
-    events = pl.concat([pl.DataFrame(schema=CONFORMED), *found])
+    events = pl.concat([pl.DataFrame(schema=CONFORMED), *(rows for rows, _ in found)])
     reading.books.state[events["row"].to_numpy()] = EVENTS
-    full, assumed = place(events, innermost(reading.around), source, line, reader.inputs)
-    return full, reading.books.closed(assumed)
+    placed, assumed = place(events, innermost(reading.around), source, line, reader.inputs)
+    timed = _timed(placed)
+    parts = zip(_cut(timed, [rows.height for rows, _ in found]), [words for _, words in found], strict=True)
+    bulk, rare = _split(parts)
+    mine = timed.filter(pl.col("source") == source[-1])
+    late = mine.sort("row")["ts"][-1] if mine.height else None
+    return UnitRead(bulk, rare, late, bool(timed["ts"].null_count()), reading.books.closed(assumed))
+
+
+def _timed(placed: pl.DataFrame) -> pl.DataFrame:
+    """An event whose line has no time gets that of the event before it in its file; the books say how many."""
+    if not placed["ts"].null_count():
+        return placed
+    known = placed.select("row", "source", "ts", at=pl.int_range(pl.len())).sort("row", maintain_order=True)
+    filled = known.with_columns(pl.col("ts").forward_fill().over("source")).sort("at")
+    return placed.with_columns(filled["ts"])
+
+
+def _cut(rows: pl.DataFrame, heights: Sequence[int]) -> Iterator[pl.DataFrame]:
+    start = 0
+    for height in heights:
+        yield rows.slice(start, height)
+        start += height
+
+
+def _split(
+    parts: Iterable[tuple[pl.DataFrame, Vocabulary]],
+) -> tuple[tuple[tuple[pl.DataFrame, Vocabulary], ...], pl.DataFrame]:
+    """Keep apart what comes by the million and what does not."""
+    bulk: list[tuple[pl.DataFrame, Vocabulary]] = []
+    rare = [pl.DataFrame(schema=EVENT)]
+    for rows, words in parts:
+        many = words.bulk[rows["said"].to_numpy()]
+        if not many.all():
+            few = rows.filter(pl.Series(~many))
+            rare.append(few.drop("op").hstack(words.table[few["said"]]).select(list(EVENT)))
+        mine = rows.select(list(ROWS))
+        bulk.append((mine if many.all() else mine.filter(pl.Series(many)), words))
+    return tuple(bulk), pl.concat(rare)
 
 
 def _read(data: memoryview, reading: _Reading) -> None:

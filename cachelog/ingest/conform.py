@@ -9,11 +9,14 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from cachelog.contract import prose, urls
 from cachelog.contract.dialect import PARSED
 from cachelog.contract.event import CACHES, EVENT, LABEL, OPS, OUTCOMES, TS
+from cachelog.contract.events import ROWS, TOLD, is_bulk
 from cachelog.contract.jsonlines import double
 from cachelog.ingest import keys
 from cachelog.ingest.clock import Zone, instants
@@ -118,11 +121,41 @@ _OF_LINES: pl.Schema = pl.Schema(
     | {name: dtype for name, dtype in PARSED.items() if name not in WORDS and name != "row"}
 )
 
-#: EVENT without source and line, which the claim stage knows.
+#: What differs from event to event, and `said`, the row of a vocabulary's table; source and line the claim stage knows.
 CONFORMED: pl.Schema = pl.Schema(
-    {"row": pl.UInt32(), "ts": TS, "naive": pl.Boolean(), "yearless": pl.Boolean()}
-    | {name: dtype for name, dtype in EVENT.items() if name not in ("ts", "source", "line")}
+    {"row": pl.UInt32(), "ts": TS, "naive": pl.Boolean(), "yearless": pl.Boolean(), "op": EVENT["op"]}
+    | {name: dtype for name, dtype in ROWS.items() if name not in ("ts", "source", "line")}
 )
+
+
+class Vocabulary:
+    """The different things that lines said: `table` (TOLD) only grows, and what they mean for a row is beside it.
+
+    `keep`: it is an event; `bulk`: of the kind that comes by the million; `bare`: the row for an event without a key.
+    """
+
+    def __init__(self) -> None:
+        self.table = pl.DataFrame(schema=TOLD)
+        self.keep = np.zeros(0, np.bool_)
+        self.bulk = np.zeros(0, np.bool_)
+        self.bare = np.zeros(0, np.uint32)
+
+    def learn(self, meant: pl.DataFrame) -> npt.NDArray[np.uint32]:
+        """Add rows of _meaning; return where each stands. What an event without a key means may be a row of its own."""
+        keyed = meant.select(TOLD.names())
+        other = (meant["_bare"] != meant["cache"]).fill_null(False).to_numpy()
+        bare = meant.filter(pl.Series(other)).with_columns(cache="_bare").select(TOLD.names())
+        first, many = self.table.height, meant.height
+        place = np.arange(first, first + many, dtype=np.uint32)
+        instead = place.copy()
+        instead[other] = np.arange(first + many, first + many + bare.height, dtype=np.uint32)
+        added = pl.concat([keyed, bare])
+        keep = meant["_keep"].to_numpy()
+        self.keep = np.concatenate([self.keep, keep, keep[other]])
+        self.bulk = np.concatenate([self.bulk, added.select(is_bulk()).to_series().to_numpy()])
+        self.bare = np.concatenate([self.bare, instead, instead[other]])
+        self.table = pl.concat([self.table, added])
+        return place
 
 
 class Meanings:
@@ -130,48 +163,49 @@ class Meanings:
 
     def __init__(self) -> None:
         self._known: dict[tuple[object, ...], int] = {}
-        self._table: pl.DataFrame | None = None
+        self._vocabulary = Vocabulary()
         self._lock = threading.Lock()
 
-    def of(self, words: pl.DataFrame) -> pl.DataFrame:
-        """Return, per row of WORDS, whether it is an event (_keep) and its columns of EVENT."""
+    def of(self, words: pl.DataFrame) -> tuple[Vocabulary, npt.NDArray[np.uint32]]:
+        """Return a vocabulary that holds these WORDS of said.py, and where in it each stands."""
         complete = _complete(words, _ROW_WORDS).select(list(_ROW_WORDS))
         if complete.height > _MANY:
-            return _meaning(_with_prose(_with_words(complete)))
+            alone = Vocabulary()
+            return alone, alone.learn(_meaning(_with_prose(_with_words(complete))))
         said = complete.rows()
         with self._lock:
             if len(self._known) > _MOST:
-                self._known, self._table = {}, None
+                self._known, self._vocabulary = {}, Vocabulary()
             new = pl.Series([key not in self._known for key in said], dtype=pl.Boolean)
-            if self._table is None or new.any():
+            if new.any():
                 self._learn(complete.filter(new).unique(maintain_order=True))
-            assert self._table is not None
-            return self._table[[self._known[key] for key in said]]
+            return self._vocabulary, np.array([self._known[key] for key in said], np.uint32)
 
     def _learn(self, words: pl.DataFrame) -> None:
-        learnt = _meaning(_with_prose(_with_words(words)))
-        self._known.update(zip(words.rows(), range(len(self._known), len(self._known) + words.height), strict=True))
-        self._table = learnt if self._table is None else pl.concat([self._table, learnt])
+        place = self._vocabulary.learn(_meaning(_with_prose(_with_words(words))))
+        self._known.update(zip(words.rows(), place.tolist(), strict=True))
 
 
-def conform(said: Said, newest: pl.Series, zone: Zone, meanings: Meanings) -> pl.DataFrame:
+def conform(said: Said, newest: pl.Series, zone: Zone, meanings: Meanings) -> tuple[pl.DataFrame, Vocabulary]:
     """Turn what lines say (`ts`, `naive` where the scanner read the time) into CONFORMED rows, events only.
 
-    `newest` (Datetime us) is, per row, when its file was last written.
+    `newest` (Datetime us) is, per row, when its file was last written. The vocabulary is that of the column `said`.
     """
-    words = meanings.of(said.words)
-    keep = said.of(words["_keep"])
+    vocabulary, place = meanings.of(said.words)
+    keep = vocabulary.keep[place]
     if not keep.all():
-        said, newest = said.where(keep), newest.filter(keep)
+        mask = said.of(pl.Series(keep))
+        said, newest = said.where(mask), newest.filter(mask)
     rows = _times(_complete(said.rows, _OF_LINES), newest, zone)
-    events = rows.hstack(words.drop("_keep")[said.rows["said"]]).with_columns(keys.hashed(rows["key"]))
-    keyed = pl.when(pl.col("key").is_null()).then(pl.col("_bare")).otherwise(pl.col("cache"))
+    meant = place[rows["said"].to_numpy()]
+    key = keys.hashed(rows["key"])
+    if (vocabulary.bare[place] != place).any():
+        meant = np.where(key.is_null().to_numpy(), vocabulary.bare[meant], meant)
+    events = rows.with_columns(key, said=pl.Series(meant), op=vocabulary.table["op"].gather(meant))
     named = (pl.col("op") != "rollout") & (pl.col("replica").cast(LABEL) != "")
     return events.with_columns(
-        cache=keyed if (words["_bare"] != words["cache"]).any() else pl.col("cache"),
-        replica=pl.when(named).then(pl.col("replica").cast(LABEL)),
-        seconds=_seconds(events),
-    ).select(list(CONFORMED))
+        replica=pl.when(named).then(pl.col("replica").cast(LABEL)), seconds=_seconds(events)
+    ).select(list(CONFORMED)), vocabulary  # fmt: skip
 
 
 def _complete(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
@@ -296,7 +330,7 @@ def _meaning(said: pl.DataFrame) -> pl.DataFrame:
         version=pl.when(op == "rollout").then(to_version).otherwise(_label("version")).cast(LABEL),
         digest=pl.col("digest").cast(pl.String),
         reason=pl.coalesce(expired, _reason(op)),
-        n=pl.col("n").fill_null(1),
+        n=pl.col("n").fill_null(1).cast(pl.UInt32),
     )
 
 

@@ -10,8 +10,12 @@ import numpy.typing as npt
 import polars as pl
 
 from cachelog.contract.event import EVENT, LABEL
+from cachelog.contract.events import ROWS
 from cachelog.ingest.clock import Zone, instants
 from cachelog.ingest.unwrap import positions
+
+#: ROWS, and the row of the unit and what happened.
+PLACED: pl.Schema = pl.Schema({"row": pl.UInt32(), "op": EVENT["op"]} | dict(ROWS))
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ def place(
     line: npt.NDArray[np.uint64],
     inputs: Inputs,
 ) -> tuple[pl.DataFrame, tuple[tuple[int, str, int], ...]]:
-    """Add where each event stands and which replica it is of; return EVENT rows and what was assumed of times.
+    """Add where each event stands and which replica it is of; return PLACED rows and what was assumed of times.
 
     `around` is what envelopes say (unwrap.AROUND), `source` and `line` tell of each row where it stands; assumed are
     (source, what, number of events).
@@ -39,7 +43,7 @@ def place(
     rows = events["row"]
     placed = events.with_columns(source=pl.Series(source).gather(rows), line=pl.Series(line).gather(rows))
     full = _replicas(_with_envelope(placed, around, inputs), inputs)
-    return full.select(pl.col(name).cast(dtype) for name, dtype in EVENT.items()), _assumed(full, inputs.zone)
+    return full.select(pl.col(name).cast(dtype) for name, dtype in PLACED.items()), _assumed(full, inputs.zone)
 
 
 def _replicas(placed: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:

@@ -12,13 +12,15 @@ from types import ModuleType
 import polars as pl
 
 from cachelog.contract.event import EVENT
+from cachelog.contract.events import Events
 from cachelog.contract.finding import InputReport
 from cachelog.contract.limits import DEFAULT, Limits
 from cachelog.ingest.carry import carry_versions
-from cachelog.ingest.claim import Reader, read_unit
+from cachelog.ingest.claim import Reader, UnitRead, read_unit
 from cachelog.ingest.clock import Zone, fixed_offset, from_mtime
 from cachelog.ingest.discover import Source, discover
-from cachelog.ingest.ledger import Books, UnitBooks
+from cachelog.ingest.gather import Gathered
+from cachelog.ingest.ledger import Books
 from cachelog.ingest.lines import Piece, ReadLog, Unit, units
 from cachelog.ingest.place import Inputs
 
@@ -27,13 +29,36 @@ _THREADS = max(2, min(4, os.cpu_count() or 2))
 
 @dataclass(frozen=True)
 class Staged:
-    """What reading gave: EVENT rows in no particular order, the inputs, whether it was interrupted, ReadLog.marks."""
+    """What reading gave: the events, those that do not come by the million as a table (EVENT), in no particular order;
+    the inputs, whether it was interrupted, ReadLog.marks."""
 
-    events: pl.DataFrame
+    bulk: Events
+    rare: pl.DataFrame
     sources: tuple[Source, ...]
     inputs: tuple[InputReport, ...]
     partial: bool
     marks: Mapping[int, Sequence[tuple[int, int]]]
+
+    @property
+    def events(self) -> pl.DataFrame:
+        """All events in one table, in no particular order."""
+        return pl.concat([self.bulk.all().collect(), self.rare])
+
+    def untimed(self) -> int:
+        """Return how many events have no time."""
+        none = pl.col("ts").null_count()
+        return (
+            sum(int(p.rows.lazy().select(none).collect().item()) for p in self.bulk.parts)
+            + self.rare["ts"].null_count()
+        )
+
+    def names(self, column: str) -> list[str]:
+        """Return the names of all models or replicas, sorted."""
+        where = [p.words if column == "model" else p.rows for p in self.bulk.parts]
+        found = [
+            t.lazy().select(pl.col(column).unique().cast(pl.String)).collect()[column] for t in [*where, self.rare]
+        ]
+        return pl.concat(found).drop_nulls().unique().sort().to_list()
 
 
 def stage(
@@ -54,14 +79,13 @@ def stage(
     sources = tuple(discover(paths))
     reader = _reader(sources, dialects, envelopes, tz, spool)
     books, log = Books(tuple(dialects), tuple(envelopes)), ReadLog()
-    parts: list[pl.DataFrame] = []
+    gathered = Gathered()
     stream = units(sources, log, piece=_piece(envelopes), limits=limits, spool=spool, advance=_meter(sources, progress))
-    for events, unit_books in _mapped(stream, reader, log):
-        books.add(unit_books)
-        if events.height:
-            parts.append(events)
-    gathered = pl.concat([pl.DataFrame(schema=EVENT), *parts], rechunk=False)
-    return Staged(_timed(_carried(gathered)), sources, books.report(sources, log), log.interrupted, log.marks)
+    for unit, read in _mapped(stream, reader, log):
+        books.add(read.books)
+        gathered.add(unit, read)
+    rare = carry_versions(gathered.rare()).select(list(EVENT))
+    return Staged(gathered.bulk(), rare, sources, books.report(sources, log), log.interrupted, log.marks)
 
 
 def _reader(
@@ -102,7 +126,7 @@ def _meter(sources: Sequence[Source], progress: Callable[[int, int], None] | Non
     return advance
 
 
-_Result = tuple[pl.DataFrame, UnitBooks]
+_Result = tuple[tuple[int, int], UnitRead]
 
 
 def _mapped(stream: Iterator[Unit], reader: Reader, log: ReadLog) -> Iterator[_Result]:
@@ -114,7 +138,7 @@ def _mapped(stream: Iterator[Unit], reader: Reader, log: ReadLog) -> Iterator[_R
     pool = ThreadPoolExecutor(_THREADS)
     try:
         for unit in stream:
-            waiting.append(pool.submit(read_unit, unit, reader))
+            waiting.append(pool.submit(_read, unit, reader))
             if len(waiting) > _THREADS:
                 yield _awaited(waiting.popleft(), log)
             if log.interrupted:
@@ -125,6 +149,11 @@ def _mapped(stream: Iterator[Unit], reader: Reader, log: ReadLog) -> Iterator[_R
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+def _read(unit: Unit, reader: Reader) -> _Result:
+    """Read a unit and let go of its bytes; return its first and last input beside what it says."""
+    return (unit.segments[0].source, unit.segments[-1].source), read_unit(unit, reader)
+
+
 def _awaited(unit: Future[_Result], log: ReadLog) -> _Result:
     try:
         return unit.result()
@@ -133,18 +162,3 @@ def _awaited(unit: Future[_Result], log: ReadLog) -> _Result:
             raise
         log.interrupted = True
         return unit.result()
-
-
-def _carried(events: pl.DataFrame) -> pl.DataFrame:
-    """Give loads the versions that earlier lines named; lookups, nearly all rows, are not touched."""
-    few = pl.col("op").is_in(["load_start", "load", "load_fail"])
-    rare = events.filter(few)
-    carried = carry_versions(rare)
-    return events if carried is rare else pl.concat([events.filter(~few), carried.select(list(EVENT))])
-
-
-def _timed(events: pl.DataFrame) -> pl.DataFrame:
-    """An event whose line has no time gets that of the event before it in its file; the books say how many."""
-    if not events["ts"].null_count():
-        return events
-    return events.sort("source", "line", maintain_order=True).with_columns(pl.col("ts").forward_fill().over("source"))

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from cachelog.contract.events import Events
 from cachelog.contract.finding import Evidence
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
@@ -28,7 +29,7 @@ def restart_line(frames: Frames, replica: str, before: datetime, limits: Limits)
 
 
 def served_line(
-    events: pl.LazyFrame,
+    events: Events,
     model: str,
     replica: str,
     version: str,
@@ -40,7 +41,6 @@ def served_line(
     """Return the last lookup before `before`, or the first one since `since`, that the version answered there."""
     scope = (
         (pl.col("op") == "lookup")
-        & (pl.col("model").cast(pl.String) == model)
         & (pl.col("replica").cast(pl.String) == replica)
         & (pl.col("version").cast(pl.String) == version)
     )
@@ -48,7 +48,7 @@ def served_line(
         scope &= pl.col("ts") <= before
     if since is not None:
         scope &= pl.col("ts") >= since
-    found = events.filter(scope).select("source", "line", "ts")
+    found = events.of(model).filter(scope).select("source", "line", "ts")
     one = (
         found.bottom_k(1, by=["ts", "source", "line"])
         if before is None

@@ -20,7 +20,6 @@ from cachelog.contract.limits import Limits
 from cachelog.metrics.windows import numbered
 from cachelog.versions.order import order
 
-_NOT_CHANGES = ("lookup", "sample", "expire")
 _LABELS = ("replica", "cache", "model", "version")
 
 LEVELS: pl.Schema = pl.Schema(
@@ -38,12 +37,11 @@ LEVELS: pl.Schema = pl.Schema(
 )
 
 
-def changes(events: pl.LazyFrame) -> pl.DataFrame:
-    """Return every event that tells of versions or processes, labels as String, by time, source and line."""
-    entry = (pl.col("op") == "evict") & (pl.col("cache").cast(pl.String) != "model")
-    kept = events.filter(~pl.col("op").is_in(list(_NOT_CHANGES)) & ~entry.fill_null(False))
+def changes(events: pl.DataFrame) -> pl.DataFrame:
+    """Return the events that have a time, labels as String, by time, source and line."""
     labels = [pl.col(name).cast(pl.String) for name in (*_LABELS, "op", "outcome")]
-    return kept.with_columns(labels).select(list(EVENT)).collect().sort("ts", "source", "line", "version")
+    timed = events.filter(pl.col("ts").is_not_null())
+    return timed.with_columns(labels).select(list(EVENT)).sort("ts", "source", "line", "version")
 
 
 def replicas(counts: pl.DataFrame, changed: pl.DataFrame) -> pl.DataFrame:

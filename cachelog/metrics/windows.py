@@ -6,18 +6,21 @@ Window width: METHODS §1.1, but down to 10 s. Counts are sums, minima and maxim
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
+from cachelog.contract.events import Events
 from cachelog.contract.finding import ModelRow, VersionRow
 from cachelog.contract.rule import Frames
 from cachelog.metrics.proportions import wilson
+from cachelog.metrics.tally import LABELS, sums
 
 #: Seconds; each divides the next, so that base windows add up to wider ones.
 LADDER = (10, 60, 300, 900, 3600)
 _MOST_WINDOWS = 2000
-_KEYS = ("model", "cache", "version", "replica", "w")
+_MICRO = timedelta(microseconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COUNTED = ("hits", "misses", "stale", "bypass", "errors")
 _OUTCOME = {"hits": "hit", "misses": "miss", "stale": "stale", "bypass": "bypass", "errors": "error"}
 _TREND = 24  # points of the sparkline
@@ -37,26 +40,33 @@ def base_window(start: datetime, end: datetime) -> timedelta:
     return timedelta(seconds=next((s for s in LADDER if span / s <= _MOST_WINDOWS), LADDER[-1]))
 
 
-def counts(events: pl.LazyFrame, start: datetime, end: datetime) -> tuple[pl.DataFrame, timedelta]:
-    """Return Frames.counts and the width of its windows; `events` are EVENT rows that have a time."""
+def counts(events: Events, start: datetime, end: datetime) -> tuple[pl.DataFrame, timedelta]:
+    """Return Frames.counts and the width of its windows, of the events that have a time."""
     base = base_window(start, end)
-    labels = list(_KEYS[:4])
-    summed = _summed(events, base)
-    # few labels, many windows: labels are put in order once and rows by the number of theirs, not by their texts
-    order = summed.select(labels).unique().with_columns(pl.col(labels).cast(pl.String).name.prefix("_"))
-    order = order.sort([f"_{name}" for name in labels]).with_row_index("_at")
-    full = summed.join(order, on=labels, nulls_equal=True).sort("_at", "w").with_columns(
-        pl.col("w").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
-        *(pl.col(f"_{name}").alias(name) for name in labels),
+    width = base // _MICRO
+    first = (start - _EPOCH) // base * width
+    windows = ((end - _EPOCH) // _MICRO - first) // width + 1
+    found = sums(events, first, width, windows)
+    full = _sorted(_summed(events, first, width)) if found is None else found
+    return full.with_columns(
+        *(pl.col(name).cast(COUNTS["first"]) for name in ("first", "last")),
+        (pl.col("w").cast(pl.Int64) * width + first).cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
         pl.col("hit_seconds", "miss_seconds") / 1e9,
         lookups=pl.col("hits") + pl.col("misses") + pl.col("stale"),
+    ).select(pl.col(name).cast(dtype) for name, dtype in COUNTS.items()), base  # fmt: skip
+
+
+def _sorted(summed: pl.DataFrame) -> pl.DataFrame:
+    """Few labels, many windows: labels are put in order once, and rows by the number of theirs, not by their texts."""
+    order = summed.select(LABELS).unique().with_columns(pl.col(LABELS).cast(pl.String).name.prefix("_"))
+    order = order.sort([f"_{name}" for name in LABELS]).with_row_index("_at")
+    return summed.join(order, on=LABELS, nulls_equal=True).sort("_at", "w").with_columns(
+        pl.col(f"_{name}").alias(name) for name in LABELS
     )  # fmt: skip
-    return full.select(pl.col(name).cast(dtype) for name, dtype in COUNTS.items()), base
 
 
-def _summed(events: pl.LazyFrame, base: timedelta) -> pl.DataFrame:
-    """Return sums by _KEYS, `w` in microseconds: outcomes become columns first, sums of filters cost thrice as much."""
-    width = base // timedelta(microseconds=1)
+def _summed(events: Events, first: int, width: int) -> pl.DataFrame:
+    """Return LABELS, w (number of the window), SUMS: outcomes become columns first, sums of filters cost more."""
     n, misses = pl.col("n").cast(pl.Int64), pl.col("outcome") == "miss"
     columns = [
         *(pl.when(pl.col("outcome") == word).then(n).otherwise(0).alias(name) for name, word in _OUTCOME.items()),
@@ -64,11 +74,12 @@ def _summed(events: pl.LazyFrame, base: timedelta) -> pl.DataFrame:
         *_latency("hit"),
         *_latency("miss"),
     ]
-    lookups = events.filter(pl.col("op") == "lookup").select(
-        *_KEYS[:4], "ts", *columns, w=pl.col("ts").dt.timestamp("us") // width * width
-    )
-    sums = pl.exclude(*_KEYS, "ts").sum()
-    return lookups.group_by(_KEYS).agg(sums, first=pl.col("ts").min(), last=pl.col("ts").max()).collect()
+    since = pl.col("ts").dt.timestamp("us") - first
+    lookups = events.all().filter((pl.col("op") == "lookup") & pl.col("ts").is_not_null()).select(
+        *LABELS, "ts", *columns, w=since // width
+    )  # fmt: skip
+    added = pl.exclude(*LABELS, "w", "ts").sum()
+    return lookups.group_by(*LABELS, "w").agg(added, first=pl.col("ts").min(), last=pl.col("ts").max()).collect()
 
 
 def _latency(outcome: str) -> list[pl.Expr]:

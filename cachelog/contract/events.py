@@ -1,0 +1,98 @@
+"""Events by the million: what differs from line to line, and apart from it the few things that lines say.
+
+A fleet says few different things many times, so a lookup is kept as 40 bytes and a number: `said` is the row of a table
+of words. Only events that are asked for by the million are kept so (BULK); all others are rows of EVENT
+in Frames.changes. Parts may lie on disk: what reads them gets lazy frames and asks for one model at a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from cachelog.contract.event import EVENT
+
+#: Columns of EVENT that lines say in words; the others differ from line to line.
+SAID = ("op", "cache", "outcome", "model", "version", "digest", "reason", "n")
+ROWS: pl.Schema = pl.Schema({n: t for n, t in EVENT.items() if n not in SAID} | {"said": pl.UInt32()})
+TOLD: pl.Schema = pl.Schema({name: EVENT[name] for name in SAID})
+
+
+def is_bulk() -> pl.Expr:
+    """Return, over TOLD or EVENT, whether events are of the kind that comes by the million."""
+    op, cache = pl.col("op"), pl.col("cache").cast(pl.String)
+    entry = (op == "evict") & (cache != "model").fill_null(True)
+    return (op.is_in(["lookup", "expire", "sample"]) | entry).fill_null(False)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some events: `rows` (ROWS), whose `said` is a row of `words` (TOLD, sorted by model)."""
+
+    rows: pl.DataFrame | pl.LazyFrame
+    words: pl.DataFrame
+
+    @cached_property
+    def _spans(self) -> dict[str, tuple[int, int]]:
+        """First and last row of words, by model."""
+        names = self.words.select("model", at=pl.int_range(pl.len())).drop_nulls("model")
+        bounds = names.group_by("model").agg(first=pl.col("at").min(), last=pl.col("at").max())
+        return {str(model): (first, last) for model, first, last in bounds.iter_rows()}
+
+    def models(self) -> frozenset[str]:
+        """Return the names of the models."""
+        return frozenset(self._spans)
+
+    def of(self, model: str) -> pl.LazyFrame | None:
+        """Return the EVENT rows of one model, None for none."""
+        if (span := self._spans.get(model)) is None:
+            return None
+        return self.full(self.rows.lazy().filter(pl.col("said").is_between(*span)))
+
+    def full(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        """Return rows as EVENT."""
+        told = (pl.lit(self.words[name]).gather(pl.col("said")).alias(name) for name in SAID)
+        return rows.with_columns(told).select(list(EVENT))
+
+    def where(self, words: pl.Series, rows: pl.Expr | None) -> Part:
+        """Return the events whose words are marked and whose rows fulfil a condition."""
+        kept = self.rows
+        if not words.all():
+            kept = kept.filter(pl.lit(words).gather(pl.col("said")))
+        return replace(self, rows=kept if rows is None else kept.filter(rows))
+
+
+@dataclass(frozen=True)
+class Events:
+    """Lookups, evictions and expiries of entries, samples: EVENT rows in no particular order, asked for by model."""
+
+    parts: tuple[Part, ...]
+
+    def of(self, model: str) -> pl.LazyFrame:
+        """Return the EVENT rows of one model."""
+        found = [part for p in self.parts if (part := p.of(model)) is not None]
+        return pl.concat(found) if found else pl.DataFrame(schema=EVENT).lazy()
+
+    def all(self) -> pl.LazyFrame:
+        """Return all EVENT rows."""
+        return pl.concat([pl.DataFrame(schema=EVENT).lazy(), *(p.full(p.rows.lazy()) for p in self.parts)])
+
+    def models(self) -> list[str]:
+        """Return the names of all models, sorted."""
+        return sorted(frozenset[str]().union(*(part.models() for part in self.parts)))
+
+
+def ordered(rows: pl.DataFrame, words: pl.DataFrame) -> Part:
+    """Return a part whose words are sorted by model, from rows whose `said` indexes words in any order.
+
+    The order of equal models follows the words themselves, so that threads do not decide it.
+    """
+    texts = words.select(pl.col(SAID).cast(pl.String).name.prefix("_"))
+    order = words.hstack(texts).with_row_index("_at").sort("_model", *(f"_{n}" for n in SAID), nulls_last=True)
+    place = np.empty(words.height, np.uint32)
+    place[order["_at"].to_numpy()] = np.arange(words.height, dtype=np.uint32)
+    said = pl.Series("said", place).gather(rows["said"])
+    return Part(rows.with_columns(said), order.select(SAID))
