@@ -31,7 +31,7 @@ class Frames:
     end: datetime
     base: timedelta  # width of the windows of `counts`
     counts: pl.DataFrame
-    """model, cache, version (null allowed), replica, w (start of window) |
+    """model, cache, version (null allowed), replica, w (start of window), set (number of the labels in their order) |
     lookups, hits, misses, stale, bypass, errors: Int64 (sums of n; lookups = hits+misses+stale) |
     hit_seconds, hit_timed, miss_seconds, miss_timed: sums and numbers of latencies |
     first, last: time of the first and last lookup in the window. Sorted by all keys."""

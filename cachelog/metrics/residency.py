@@ -17,7 +17,7 @@ import polars as pl
 
 from cachelog.contract.event import EVENT
 from cachelog.contract.limits import Limits
-from cachelog.metrics.windows import numbered
+from cachelog.metrics.service import spells
 from cachelog.versions.order import order
 
 _LABELS = ("replica", "cache", "model", "version")
@@ -240,64 +240,14 @@ def _resident(rows: Sequence[_Row], replaces: bool, limits: Limits) -> Iterator[
             yield _Turn(ts, rank, False, "load", source, line)
 
 
-_UNSEEN = 10.0  # lookups that a version should have got meanwhile and did not: by chance once in 20,000
-
-
 def _served(
     counts: pl.DataFrame, changed: pl.DataFrame, ranks: pl.DataFrame
 ) -> Iterator[tuple[tuple[str, str], _Turn]]:
-    """Turns out of lookups: a version that was served is resident until others are asked for in its place.
-
-    The clock is the lookups of the model on the replica, not the time, so quiet hours and thin traffic mean nothing.
-    What lines say went (an unload, a restart, a load that replaces) ends the service at once.
-    """
-    keys = ["at", "ord"]
-    at, places = numbered(counts, ["model", "replica"])
-    cells = _cells(counts.with_columns(at), ranks)
-    gone = _removals(changed, ranks).join(places, on=["model", "replica"]).select("at", "ord", off="ts").sort("off")
-    marked = cells.sort("first").join_asof(gone, left_on="first", right_on="off", by=keys, check_sortedness=False)
-    before = pl.col("last").shift(1).over(keys)
-    others = pl.col("upto") - pl.col("lookups_of_all") - pl.col("upto").shift(1).over(keys)
-    share = pl.col("lookups").sum().over(keys) / (
-        pl.col("upto").max().over(keys) - (pl.col("upto") - pl.col("lookups_of_all")).min().over(keys)
-    )
-    missed = (pl.col("upto").max().over("at") - pl.col("upto")) * share
-    unasked = (others * share > _UNSEEN).fill_null(True)  # null: the first of its kind
-    removed = (pl.col("off") > before).fill_null(False)
-    spells = (
-        marked.sort(*keys, "w")
-        .with_columns(cut=unasked | removed, missed=missed)
-        .with_columns(spell=pl.col("cut").cum_sum().over(keys))
-        .group_by(*keys, "spell")
-        .agg(pl.col("first").min(), pl.col("last").max(), pl.col("missed").min())
-        .join(gone.group_by(keys).agg(pl.col("off").max()), on=keys, how="left")
-        .sort(*keys, "spell")
-        .join(places, on="at", maintain_order="left")
-    )
-    for row in spells.iter_rows(named=True):
-        key = (row["model"], row["replica"])
-        yield key, _Turn(row["first"], row["ord"], True, "lookup", None, None)
-        if row["missed"] > _UNSEEN or (row["off"] is not None and row["off"] > row["last"]):
-            yield key, _Turn(row["last"], row["ord"], False, "lookup", None, None)
-
-
-def _cells(counts: pl.DataFrame, ranks: pl.DataFrame) -> pl.DataFrame:
-    """Lookups by replica, version and window, with those of all versions in it (lookups_of_all) and until it (upto)."""
-    asked = counts.filter(pl.col("replica").is_not_null() & (pl.col("cache") != "model") & (pl.col("lookups") > 0))
-    total = (
-        asked.group_by("at", "w")
-        .agg(lookups_of_all=pl.col("lookups").sum())
-        .sort("at", "w")
-        .with_columns(upto=pl.col("lookups_of_all").cum_sum().over("at"))
-    )
-    return (
-        asked.filter(pl.col("version").is_not_null())
-        .join(ranks.select("model", "version", "ord").drop_nulls("ord"), on=["model", "version"])
-        .group_by("at", "ord", "w")
-        .agg(pl.col("first").min(), pl.col("last").max(), pl.col("lookups").sum())
-        .join(total, on=["at", "w"])
-        .sort("at", "ord", "w")
-    )
+    """Turns out of lookups: a version that was served is resident until others are asked for in its place."""
+    for model, replica, rank, first, last, over in spells(counts, ranks, _removals(changed, ranks)).iter_rows():
+        yield (model, replica), _Turn(first, rank, True, "lookup", None, None)
+        if over:
+            yield (model, replica), _Turn(last, rank, False, "lookup", None, None)
 
 
 def _removals(changed: pl.DataFrame, ranks: pl.DataFrame) -> pl.DataFrame:

@@ -53,9 +53,9 @@ class _Index:
 
 
 def sums(events: Events, first: int, width: int, windows: int) -> pl.DataFrame | None:
-    """Return LABELS, w (number of the window), SUMS, sorted by labels and window; None where it cannot be done here.
+    """Return LABELS, w (number of the window), set (number of the labels), SUMS, sorted by labels and window.
 
-    Windows are `width` microseconds wide and begin at `first`.
+    None where it cannot be done here. Windows are `width` microseconds wide and begin at `first`.
     """
     if NATIVE is None or not events.parts:
         return None
@@ -89,7 +89,7 @@ def _counted(
     columns = np.ascontiguousarray(told.T)
     labels, replica = np.divmod(pairs[place], len(index.replicas))
     return index.labels[labels].hstack(
-        [index.replicas.gather(replica).alias("replica"), pl.Series("w", window)]
+        [index.replicas.gather(replica).alias("replica"), pl.Series("w", window), pl.Series("set", place, pl.UInt32)]
         + [pl.Series(name, columns[at]) for at, name in enumerate(SUMS)]
     )
 

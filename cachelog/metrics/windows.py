@@ -28,6 +28,7 @@ _TREND = 24  # points of the sparkline
 COUNTS: pl.Schema = pl.Schema(
     dict.fromkeys(("model", "cache", "version", "replica"), pl.String())
     | {"w": pl.Datetime("us", "UTC")}
+    | {"set": pl.UInt32()}
     | dict.fromkeys(("lookups", *_COUNTED, "expired"), pl.Int64())
     | {"hit_seconds": pl.Float64(), "hit_timed": pl.Int64(), "miss_seconds": pl.Float64(), "miss_timed": pl.Int64()}
     | {"first": pl.Datetime("us", "UTC"), "last": pl.Datetime("us", "UTC")}
@@ -59,8 +60,8 @@ def counts(events: Events, start: datetime, end: datetime) -> tuple[pl.DataFrame
 def _sorted(summed: pl.DataFrame) -> pl.DataFrame:
     """Few labels, many windows: labels are put in order once, and rows by the number of theirs, not by their texts."""
     order = summed.select(LABELS).unique().with_columns(pl.col(LABELS).cast(pl.String).name.prefix("_"))
-    order = order.sort([f"_{name}" for name in LABELS]).with_row_index("_at")
-    return summed.join(order, on=LABELS, nulls_equal=True).sort("_at", "w").with_columns(
+    order = order.sort([f"_{name}" for name in LABELS]).with_row_index("set")
+    return summed.join(order, on=LABELS, nulls_equal=True).sort("set", "w").with_columns(
         pl.col(f"_{name}").alias(name) for name in LABELS
     )  # fmt: skip
 
@@ -93,10 +94,11 @@ def _latency(outcome: str) -> list[pl.Expr]:
 def numbered(counts: pl.DataFrame, labels: list[str]) -> tuple[pl.Series, pl.DataFrame]:
     """Return, per row, the number of its labels in their order, and the labels by number (`at`, labels).
 
-    To group and sort by a number costs a fraction of what texts cost. Counts are sorted, so there are few runs.
+    To group and sort by a number costs a fraction of what texts cost. Rows of one `set` stand together.
     """
-    runs = counts.select(pl.struct(labels).rle_id()).to_series()
-    heads = counts.filter(runs.diff().fill_null(1) != 0).select(labels)
+    sets = counts["set"]
+    heads = counts.filter(sets.diff().fill_null(1) != 0).select(labels) if counts.height else counts.select(labels)
+    runs = sets.rle_id()
     order = heads.unique().sort(labels).with_row_index("at")
     at = heads.join(order, on=labels, nulls_equal=True, how="left", maintain_order="left")["at"]
     return at.gather(runs), order
