@@ -158,14 +158,15 @@ def _frames(events: Events, rare: pl.DataFrame, options: Options) -> Frames | No
     start, end = span
     counts, base = windows.counts(events, start, end)
     changes = residency.changes(rare)
-    replicas = residency.replicas(counts, changes)
-    order = residency.ordered(counts, changes, replicas, start, end, options.order)
+    totals = windows.totals(counts)
+    replicas = residency.replicas(totals, changes)
+    order = residency.ordered(totals, changes, replicas, start, end, options.order)
     limits = options.limits.for_span((end - start).total_seconds())
     levels = residency.levels(counts, changes, order, replicas, end, limits)
     changes = changes.join(
         order.select("model", "version", "ord"), on=["model", "version"], how="left", maintain_order="left"
     )
-    return Frames(start, end, base, counts, changes, order, levels, replicas)
+    return Frames(start, end, base, counts, totals, changes, order, levels, replicas)
 
 
 def _span(events: Events, rare: pl.DataFrame) -> tuple[datetime, datetime] | None:

@@ -23,9 +23,9 @@ from cachelog.contract.finding import Finding
 from cachelog.contract.limits import Limits
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Frames:
-    """Small frames made once from the events; labels are String here, not Categorical."""
+    """Small frames made once from the events; labels are String here, not Categorical. Equal to none but itself."""
 
     start: datetime  # first and last event of the period
     end: datetime
@@ -35,6 +35,8 @@ class Frames:
     lookups, hits, misses, stale, bypass, errors: Int64 (sums of n; lookups = hits+misses+stale) |
     hit_seconds, hit_timed, miss_seconds, miss_timed: sums and numbers of latencies |
     first, last: time of the first and last lookup in the window. Sorted by all keys."""
+    totals: pl.DataFrame
+    """`counts` summed over the windows: its columns but w."""
     changes: pl.DataFrame
     """Every event that is no lookup, evict of an entry, expire or sample: EVENT columns, labels as String,
     `ord` (Int32, null unknown) joined, sorted by ts, source, line. Evictions of loaded models are in."""

@@ -39,8 +39,8 @@ from cachelog.metrics.harm import added_seconds
 from cachelog.metrics.lines import served_line
 from cachelog.metrics.proportions import wilson
 from cachelog.metrics.rates import Rate
-from cachelog.metrics.series import Series, series
-from cachelog.metrics.settling import ColdEvent, Wave, cold_events, waves
+from cachelog.metrics.series import Series
+from cachelog.metrics.settling import ColdEvent, Wave, cold_starts
 from cachelog.metrics.spans import is_cold
 
 _SHOWN = 3  # replicas whose lines are cited
@@ -51,11 +51,11 @@ _KINDS = {"restart": "restart", "flush": "flush", "load": "load", "served": "cha
 
 def detect(events: Events, frames: Frames, limits: Limits) -> list[Finding]:
     """Return one finding a series and wave of loads that left caches cold."""
-    cold = cold_events(frames)
+    _, known = cold_starts(frames, limits)
     return [
         _finding(events, one, wave, frames, limits)
-        for one in series(frames, limits)
-        for wave in waves(one, cold.touching(one), limits)
+        for one, waves in known
+        for wave in waves
         if is_cold(wave, limits) and _events(wave)
     ]
 

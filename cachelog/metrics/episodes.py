@@ -252,7 +252,7 @@ def _begun_by_start(frames: Frames) -> Mapping[str, datetime]:
         .group_by("replica")
         .agg(pl.col("ts").first(), pl.col("op").first())
     )
-    served = frames.counts.group_by("replica").agg(served=pl.col("first").min())
+    served = frames.totals.group_by("replica").agg(served=pl.col("first").min())
     late = signs.join(served, on="replica", how="left").filter(
         pl.col("op").is_in(["restart", "load_start", "load"])
         & (pl.col("ts") > frames.start)

@@ -24,8 +24,8 @@ from cachelog.metrics.changepoints import (
 from cachelog.metrics.proportions import Floats, benjamini_hochberg, normal_tail
 from cachelog.metrics.proposals import shortest_segment
 from cachelog.metrics.rates import Mask, Rate, odds, rate_of, total, z_of
-from cachelog.metrics.series import part, series
-from cachelog.metrics.settling import ColdEvents, cold_events, waves
+from cachelog.metrics.series import part
+from cachelog.metrics.settling import ColdEvents, cold_starts, waves
 from cachelog.metrics.spans import Span, Study, is_cold, is_owed, spans, spread_of, study, touching
 
 _Z95 = 1.96
@@ -92,8 +92,8 @@ def changes(frames: Frames, limits: Limits) -> list[tuple[Study, list[Excursion]
     Where some replicas of a model went cold, these are also looked at by themselves (the rest would drown them out);
     what they show beyond the whole comes after it.
     """
-    cold = cold_events(frames)
-    whole = [study(s, waves(s, cold.touching(s), limits)) for s in series(frames, limits)]
+    cold, known = cold_starts(frames, limits)
+    whole = [study(one, found) for one, found in known]
     studies = [s for one in whole for s in (one, *_parts(one, cold, limits))]
     found = adjusted(_all_steps(studies, limits), limits.shift_fdr)
     told = [(studied, excursions(studied, steps, limits)) for studied, steps in zip(studies, found, strict=True)]

@@ -44,9 +44,9 @@ def changes(events: pl.DataFrame) -> pl.DataFrame:
     return timed.with_columns(labels).select(list(EVENT)).sort("ts", "source", "line", "version")
 
 
-def replicas(counts: pl.DataFrame, changed: pl.DataFrame) -> pl.DataFrame:
+def replicas(totals: pl.DataFrame, changed: pl.DataFrame) -> pl.DataFrame:
     """Return Frames.replicas: model, replica, first, last, lookups, loads."""
-    asked = counts.group_by("model", "replica").agg(
+    asked = totals.group_by("model", "replica").agg(
         pl.col("first").min(), pl.col("last").max(), pl.col("lookups").sum(), loads=pl.lit(0, pl.Int64)
     )
     loaded = (
@@ -68,11 +68,11 @@ def replicas(counts: pl.DataFrame, changed: pl.DataFrame) -> pl.DataFrame:
 
 
 def ordered(
-    counts: pl.DataFrame, changed: pl.DataFrame, active: pl.DataFrame, start: datetime, end: datetime,
+    totals: pl.DataFrame, changed: pl.DataFrame, active: pl.DataFrame, start: datetime, end: datetime,
     declared: Sequence[str] = (),
 ) -> pl.DataFrame:  # fmt: skip
     """Return Frames.order: model, version, ord, basis, for every label seen in lookups or loads."""
-    seen = _taken_up(_first_seen(counts, changed), active, start, end)
+    seen = _taken_up(_first_seen(totals, changed), active, start, end)
     labels: dict[str, dict[str, float | None]] = {}
     for model, version, time in seen.sort("model", "version").iter_rows():
         labels.setdefault(model, {})[version] = time
@@ -84,10 +84,10 @@ def ordered(
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def _first_seen(counts: pl.DataFrame, changed: pl.DataFrame) -> pl.DataFrame:
+def _first_seen(totals: pl.DataFrame, changed: pl.DataFrame) -> pl.DataFrame:
     """model, version, replica, first: when a replica first had a version, or was asked for it."""
     named = pl.col("model").is_not_null() & pl.col("version").is_not_null()
-    served = counts.filter(named).select("model", "version", "replica", "first")
+    served = totals.filter(named).select("model", "version", "replica", "first")
     had = changed.filter(named & pl.col("op").is_in(["load", "unload", "evict", "rollout"]))
     return pl.concat([served, had.select("model", "version", "replica", first="ts")]).group_by(
         "model", "version", "replica"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from cachelog.contract.limits import Limits
@@ -17,6 +18,7 @@ from cachelog.contract.rule import Frames
 from cachelog.metrics.proportions import Floats
 from cachelog.metrics.windows import LADDER, numbered, rate_known
 
+Ints = npt.NDArray[np.int64]
 _MICRO = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -44,7 +46,7 @@ class Series:
 
     def window(self, time: datetime) -> int:
         """Return the window that holds a time, clipped to the period."""
-        return int(np.clip((time - self.first).total_seconds() // self.seconds, 0, self.windows - 1))
+        return int(min(max((time - self.first).total_seconds() // self.seconds, 0), self.windows - 1))
 
     def count(self, seconds: float) -> int:
         """Return how many windows a span of time takes, at least one."""
@@ -61,34 +63,16 @@ def part(one: Series, replicas: Collection[str]) -> Series:
 
 def series(frames: Frames, limits: Limits) -> Iterator[Series]:
     """Yield the series that have enough lookups for a shift to show, by model and cache."""
-    long = _long(frames)
-    if long.is_empty():
-        return
-    for (model, cache), rows in long.group_by("model", "cache", maintain_order=True):
-        lookups, misses = int(rows["n"].sum()), int(rows["y"].sum())
-        if not rate_known(str(cache), lookups - misses, 0):
+    counts = frames.counts.with_columns(pl.col("replica").fill_null("(unnamed)"))
+    mine, labels = numbered(counts, ["model", "cache"])
+    bounds = np.searchsorted(mine.to_numpy(), np.arange(labels.height + 1))  # counts are sorted by model and cache
+    for at, model, cache in labels.iter_rows():
+        rows = counts[bounds[at] : bounds[at + 1]]
+        lookups, misses = int(rows["lookups"].sum()), int(rows["misses"].sum())
+        if not rate_known(cache, lookups - misses, 0):
             continue
         if lookups >= limits.shift_lookups and misses >= limits.shift_misses:
-            yield _dense(str(model), str(cache), rows, frames, _width(lookups, frames, limits))
-
-
-def _long(frames: Frames) -> pl.DataFrame:
-    """Return model, cache, replica, at (base windows since the first of the period) | y, n."""
-    since = pl.col("w") - _floor(frames.start, frames.base)
-    at = since.dt.total_microseconds() // (frames.base // _MICRO)
-    labels = ["model", "cache", "replica"]
-    place, places = numbered(frames.counts.with_columns(pl.col("replica").fill_null("(unnamed)")), labels)
-    return (
-        frames.counts.lazy()
-        .with_columns(place.alias("place"))
-        .filter(pl.col("lookups") > 0)
-        .group_by("place", at=at)
-        .agg(y=pl.col("misses").sum(), n=pl.col("lookups").sum())
-        .sort("place", "at")
-        .join(places.lazy().rename({"at": "place"}), on="place", maintain_order="left")
-        .select(*labels, "at", "y", "n")
-        .collect()
-    )
+            yield _dense(model, cache, rows.filter(pl.col("lookups") > 0), frames, _width(lookups, frames, limits))
 
 
 def _floor(time: datetime, width: timedelta) -> datetime:
@@ -107,15 +91,13 @@ def _width(lookups: int, frames: Frames, limits: Limits) -> timedelta:
 
 def _dense(model: str, cache: str, rows: pl.DataFrame, frames: Frames, width: timedelta) -> Series:
     first = _floor(frames.start, width)
-    lead = (_floor(frames.start, frames.base) - first) // frames.base
     windows = (frames.end - first) // width + 1
-    names = rows["replica"].unique().sort()
-    replica = rows["replica"].replace_strict(names, np.arange(len(names)), return_dtype=pl.Int64).to_numpy()
-    window = (rows["at"].to_numpy() + lead) // (width // frames.base)
-    y, n = (_summed(replica, window, rows[c].to_numpy(), (len(names), windows)) for c in ("y", "n"))
-    return Series(model, cache, tuple(names.to_list()), first, width / timedelta(seconds=1), y, n)
+    replica, names = numbered(rows, ["replica"])
+    since = rows["w"].to_physical().to_numpy() - (first - _EPOCH) // _MICRO
+    cell = replica.to_numpy() * windows + since // (width // _MICRO)
+    y, n = (_summed(cell, rows[name].to_numpy(), (names.height, windows)) for name in ("misses", "lookups"))
+    return Series(model, cache, tuple(names["replica"].to_list()), first, width / timedelta(seconds=1), y, n)
 
 
-def _summed(replica: Floats, window: Floats, count: Floats, shape: tuple[int, int]) -> Floats:
-    at = replica * shape[1] + window
-    return np.bincount(at, weights=count, minlength=shape[0] * shape[1]).astype(np.float64).reshape(shape)
+def _summed(cell: Ints, count: Ints, shape: tuple[int, int]) -> Floats:
+    return np.bincount(cell, weights=count, minlength=shape[0] * shape[1]).astype(np.float64).reshape(shape)

@@ -66,8 +66,9 @@ def _rank(asked: pl.DataFrame, known: pl.DataFrame) -> _Int:
     """Return the rank of the version, row by row; -1 for none."""
     labels, order = numbered(asked, ["model", "version"])
     ords = order.join(known, on=["model", "version"], how="left", maintain_order="left")["ord"]
-    ranks: _Int = ords.fill_null(-1).cast(pl.Int64).to_numpy()
-    return ranks[labels.to_numpy()]
+    of_version: _Int = ords.fill_null(-1).cast(pl.Int64).to_numpy()
+    found: _Int = of_version[labels.to_numpy()]
+    return found
 
 
 def _cells(asked: pl.DataFrame, rank: _Int, many: int) -> _Cells:
@@ -135,7 +136,7 @@ def _spells(cells: _Cells, went: pl.DataFrame, places: pl.DataFrame, many: int) 
     over = (missed > _UNSEEN) | (_last_off(cells.key[final], went) > cells.last[final])
     place, rank = np.divmod(cells.key[final], many)
     columns = {"ord": rank, "first": cells.first[cut], "last": cells.last[final], "over": over}
-    labels = places.drop("at")[place]
+    labels: pl.DataFrame = places.drop("at")[place]
     times = [pl.col(n).cast(pl.Datetime("us")).dt.replace_time_zone("UTC") for n in ("first", "last")]
     told = pl.DataFrame(columns).with_columns(*times, pl.col("ord").cast(pl.Int32))
     return labels.hstack(told.get_columns())

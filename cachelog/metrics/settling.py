@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 
 import numpy as np
 import polars as pl
@@ -21,7 +22,7 @@ from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
 from cachelog.metrics.proportions import Floats
 from cachelog.metrics.rates import Mask, Rate
-from cachelog.metrics.series import Series
+from cachelog.metrics.series import Series, series
 
 #: Operations that leave a cache cold. Beside them, "served" stands for the first lookup of a version whose load left
 #: no line (access logs), "first" for the first lookups of a replica.
@@ -102,12 +103,19 @@ def cold_events(frames: Frames) -> ColdEvents:
 def _first_served(frames: Frames, loads: pl.DataFrame) -> Iterator[tuple[str, ColdEvent]]:
     """Yield the first lookup of each later version on each replica, unless a line says that it was loaded."""
     version = ["model", "replica", "version"]
-    known = frames.counts.drop_nulls(version).filter(pl.col("cache") != "model")
+    known = frames.totals.drop_nulls(version).filter(pl.col("cache") != "model")
     first = known.group_by(version).agg(pl.col("first").min()).sort(*version)
     later = first.filter(pl.col("first") > pl.col("first").min().over("model", "replica"))
     silent = later.join(loads, on=version, how="anti")
     for model, replica, label, ts in silent.iter_rows():
         yield model, ColdEvent(ts, replica, "served", label)
+
+
+@lru_cache(maxsize=1)
+def cold_starts(frames: Frames, limits: Limits) -> tuple[ColdEvents, tuple[tuple[Series, tuple[Wave, ...]], ...]]:
+    """Return the cold events, and the series of metrics/series.py with their waves: two rules begin with them."""
+    cold = cold_events(frames)
+    return cold, tuple((one, tuple(waves(one, cold.touching(one), limits))) for one in series(frames, limits))
 
 
 def waves(series: Series, events: Sequence[ColdEvent], limits: Limits) -> list[Wave]:

@@ -7,7 +7,7 @@
 // places[rows[said] + columns[replica]] (int32), where rows[said] (int32) is negative for what is no lookup, and a place
 // is negative for what is not counted. Its cell is window * number + place, the window (ts - first) / width, `number`
 // one more than the largest place. cells: uint32, the row of the sums that a cell has. words: 3 uint32 a thing said: its
-// outcome (0 hit, 1 miss, others), 1 where it expired, and how many lookups it stands for. sums: 12 int64 a row:
+// outcome (0 hit, 1 miss, others), 1 where it expired, and how many lookups it stands for. sums: 12 columns of int64:
 // hits, misses, stale, bypass, errors, expired, nanoseconds and number of timed hits, the same of misses, first, last.
 // metrics/tally.py says the same in numpy and is held to it by tests/test_tally.py. The GIL is released.
 
@@ -20,7 +20,7 @@
 
 namespace {
 
-constexpr int kColumns = 12;
+constexpr size_t kColumns = 12;
 constexpr int64_t kNoTime = INT64_MIN;
 
 struct Buffer {
@@ -63,21 +63,23 @@ struct Sums {
   const uint32_t* cells;
   const uint32_t* words;
   int64_t* sums;
+  size_t rows;
   const double* seconds;
 
   void add(int64_t cell, uint32_t said, int64_t time, double took) const {
-    int64_t* sum = sums + static_cast<size_t>(cells[cell]) * kColumns;
+    int64_t* row = sums + cells[cell];
+    auto sum = [&](size_t column) -> int64_t& { return row[column * rows]; };
     const uint32_t* word = words + static_cast<size_t>(said) * 3;
     uint32_t outcome = word[0];
-    if (outcome < 5) sum[outcome] += word[2];
-    if (word[1]) sum[5] += word[2];
+    if (outcome < 5) sum(outcome) += word[2];
+    if (word[1]) sum(5) += word[2];
     double nanoseconds = std::nearbyint(took * 1e9);
     if (outcome < 2 && std::fabs(nanoseconds) < 9e18) {
-      sum[6 + 2 * outcome] += static_cast<int64_t>(nanoseconds);
-      sum[7 + 2 * outcome] += 1;
+      sum(6 + 2 * outcome) += static_cast<int64_t>(nanoseconds);
+      sum(7 + 2 * outcome) += 1;
     }
-    if (time < sum[10]) sum[10] = time;
-    if (time > sum[11]) sum[11] = time;
+    if (time < sum(10)) sum(10) = time;
+    if (time > sum(11)) sum(11) = time;
   }
 };
 
@@ -109,7 +111,7 @@ PyObject* count(PyObject*, PyObject* args) {
                         &l.places.view, &l.first, &l.width, &l.number, &seconds.view, &cells.view, &words.view, &sums.view))
     return nullptr;
   Py_BEGIN_ALLOW_THREADS
-  count_all(l, {cells.as<uint32_t>(), words.as<uint32_t>(), sums.as<int64_t>(), seconds.as<double>()});
+  count_all(l, {cells.as<uint32_t>(), words.as<uint32_t>(), sums.as<int64_t>(), sums.size<int64_t>() / kColumns, seconds.as<double>()});
   Py_END_ALLOW_THREADS
   Py_RETURN_NONE;
 }

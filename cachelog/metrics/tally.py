@@ -82,15 +82,14 @@ def _counted(
     place, window = by_place // windows, by_place % windows
     cells = np.zeros(number * windows, np.uint32)
     cells[window * number + place] = np.arange(len(by_place), dtype=np.uint32)
-    told = np.zeros((len(by_place), len(SUMS)), np.int64)
-    told[:, SUMS.index("first")], told[:, SUMS.index("last")] = np.iinfo(np.int64).max, np.iinfo(np.int64).min
+    told = np.zeros((len(SUMS), len(by_place)), np.int64)
+    told[SUMS.index("first")], told[SUMS.index("last")] = np.iinfo(np.int64).max, np.iinfo(np.int64).min
     extra = [(cells, words, told) for words in (_words(part.words) for part in parts)]
     _each(parts, index, places, (first, width, number), NATIVE.count, extra.__getitem__, seconds=True)
-    columns = np.ascontiguousarray(told.T)
     labels, replica = np.divmod(pairs[place], len(index.replicas))
     return index.labels[labels].hstack(
         [index.replicas.gather(replica).alias("replica"), pl.Series("w", window), pl.Series("set", place, pl.UInt32)]
-        + [pl.Series(name, columns[at]) for at, name in enumerate(SUMS)]
+        + [pl.Series(name, told[at]) for at, name in enumerate(SUMS)]
     )
 
 

@@ -91,6 +91,15 @@ def _latency(outcome: str) -> list[pl.Expr]:
     return [pl.when(mine).then(nanoseconds).alias(f"{outcome}_seconds"), timed.alias(f"{outcome}_timed")]
 
 
+def totals(counts: pl.DataFrame) -> pl.DataFrame:
+    """Return Frames.totals: counts summed over their windows."""
+    sums = ("lookups", *_COUNTED, "expired", "hit_seconds", "hit_timed", "miss_seconds", "miss_timed")
+    first = pl.col("first").min(), pl.col("last").max()
+    summed = counts.group_by("set").agg(pl.col(sums).sum(), *first).sort("set")
+    labels = counts.filter(counts["set"].diff().fill_null(1) != 0).select(*LABELS, "set")
+    return labels.join(summed, on="set", maintain_order="left")
+
+
 def numbered(counts: pl.DataFrame, labels: list[str]) -> tuple[pl.Series, pl.DataFrame]:
     """Return, per row, the number of its labels in their order, and the labels by number (`at`, labels).
 
@@ -111,11 +120,11 @@ def rate_known(cache: str, hits: int, stale: int) -> bool:
 
 def models(frames: Frames) -> tuple[ModelRow, ...]:
     """Return the table of models: one row a model and cache, and one for a model that is known by its loads only."""
-    totals = _totals(frames.counts, ["model", "cache"])
-    known = _rated_caches(frames.counts)
+    sums = _totals(frames.totals, ["model", "cache"])
+    known = _rated_caches(frames.totals)
     versions = _versions(frames)
     trends = _trends(frames)
-    rows = [_row(r, known, versions, trends) for r in totals.sort("model", "cache").iter_rows(named=True)]
+    rows = [_row(r, known, versions, trends) for r in sums.sort("model", "cache").iter_rows(named=True)]
     counted = {row.model for row in rows}
     rows += [_load_only(m, versions) for m in sorted({m for m, _ in versions} - counted)]
     return tuple(sorted(rows, key=lambda row: (row.model, row.cache)))
@@ -179,9 +188,9 @@ def _causes(misses: int, expired: int) -> Mapping[str, int]:
 
 def _versions(frames: Frames) -> Mapping[tuple[str, str], tuple[VersionRow, ...]]:
     """Version rows by model and cache, oldest first; loaded versions that nobody asked for are in, without counts."""
-    asked = _totals(frames.counts.filter(pl.col("version").is_not_null()), ["model", "cache", "version"])
+    asked = _totals(frames.totals.filter(pl.col("version").is_not_null()), ["model", "cache", "version"])
     resident = _resident(frames).join(asked, on=["model", "version"], how="anti")
-    rated = _rated_caches(frames.counts)
+    rated = _rated_caches(frames.totals)
     table = pl.concat([asked, resident], how="diagonal").join(frames.order, on=["model", "version"], how="left")
     found: dict[tuple[str, str], list[VersionRow]] = {}
     for row in table.sort("model", "cache", "ord", "version", nulls_last=True).iter_rows(named=True):
@@ -205,7 +214,7 @@ def _versions(frames: Frames) -> Mapping[tuple[str, str], tuple[VersionRow, ...]
 def _resident(frames: Frames) -> pl.DataFrame:
     """Versions known from loads, in the cache that the model's lookups name first, else `model`."""
     loads = frames.changes.filter((pl.col("op") == "load") & pl.col("version").is_not_null())
-    caches = frames.counts.group_by("model").agg(pl.col("cache").filter(pl.col("cache") != "model").min())
+    caches = frames.totals.group_by("model").agg(pl.col("cache").filter(pl.col("cache") != "model").min())
     return (
         loads.group_by("model", "version")
         .agg(first=pl.col("ts").min(), last=pl.col("ts").max(), replicas=pl.col("replica").drop_nulls().unique().sort())
@@ -219,9 +228,14 @@ def _trends(frames: Frames) -> Mapping[tuple[str, str], tuple[float | None, ...]
     step = max((frames.end - frames.start) // timedelta(microseconds=_TREND), 1)
     since = (pl.col("w") - frames.start).dt.total_microseconds()
     at = (since // step).clip(0, _TREND - 1)
-    table = frames.counts.group_by("model", "cache", at=at).agg(pl.col("misses", "lookups").sum())
+    number, labels = numbered(frames.counts, ["model", "cache"])
+    cells = frames.counts.select("misses", "lookups", number=number, at=at)
+    table = cells.group_by("number", "at").agg(pl.col("misses", "lookups").sum())
+    table = table.join(labels.rename({"at": "number"}), on="number")
     found: dict[tuple[str, str], list[float | None]] = {}
-    for model, cache, position, misses, lookups in table.sort("model", "cache", "at").iter_rows():
+    for model, cache, position, misses, lookups in (
+        table.select("model", "cache", "at", "misses", "lookups").sort("model", "cache", "at").iter_rows()
+    ):
         line = found.setdefault((model, cache), [None] * _TREND)
         line[position] = misses / lookups if lookups else None
     return {key: tuple(line) for key, line in found.items()}
