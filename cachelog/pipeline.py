@@ -57,7 +57,7 @@ def analyze(paths: Sequence[str], options: Options = Options(), progress: Progre
 
     Ctrl-C while reading gives the report of what was read, marked partial. Raises UsageError.
     """
-    spool = lines.open_spool(paths)
+    spool = lines.open_spool()
     try:
         staged = _stage(paths, options, spool, progress)
         events, rare = _wanted(staged, options)
@@ -78,7 +78,7 @@ def inspect(paths: Sequence[str], options: Options = Options(), progress: Progre
     """Read the logs and return how each input was read, without judging what happened."""
     from cachelog.ingest.fieldmap import fields
 
-    spool = lines.open_spool(paths)
+    spool = lines.open_spool()
     try:
         staged = _stage(paths, options, spool, progress)
         frames = _frames(*_wanted(staged, options), options)
@@ -90,7 +90,7 @@ def inspect(paths: Sequence[str], options: Options = Options(), progress: Progre
         lines.drop_spool(spool)
 
 
-def _quoted(item: InputReport, staged: Staged, spool: str | None) -> InputReport:
+def _quoted(item: InputReport, staged: Staged, spool: str) -> InputReport:
     """Put paths and texts to the lines of an input that were not understood."""
     if not item.unread:
         return item
@@ -109,7 +109,7 @@ def context(report: Report, evidence: Evidence, around: int) -> list[tuple[int, 
     return [(number, text, number == evidence.line) for number, text in sorted(found.items())]
 
 
-def _stage(paths: Sequence[str], options: Options, spool: str | None, progress: Progress | None) -> Staged:
+def _stage(paths: Sequence[str], options: Options, spool: str, progress: Progress | None) -> Staged:
     return stage(
         paths, dialects=dialects(), envelopes=envelopes(), tz=options.tz, spool=spool, progress=progress,
         limits=options.limits,
@@ -200,7 +200,7 @@ def _asked(findings: Sequence[Finding], options: Options) -> list[Finding]:
     return [f if f.caused_by in shown else replace(f, caused_by=None) for f in kept]
 
 
-def _cited(findings: Sequence[Finding], staged: Staged, spool: str | None) -> tuple[Finding, ...]:
+def _cited(findings: Sequence[Finding], staged: Staged, spool: str) -> tuple[Finding, ...]:
     """Read the cited lines again and put their paths and texts into the evidence."""
     wanted: dict[int, set[int]] = {}
     for finding in findings:

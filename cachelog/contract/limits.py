@@ -14,6 +14,7 @@ class Limits:
 
     # -- ingest -------------------------------------------------------------------------------
     block_bytes: int = 16 << 20  # one parse unit: big enough to amortise, small enough to bound memory (PERF §5)
+    held_events: int = 3_000_000  # lookups held in memory, 45 bytes each; more go to disk
     line_bytes: int = 8 << 20  # a longer line is counted as bad: no log line is that long, a JSON bomb is
 
     # -- versions -----------------------------------------------------------------------------

@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from cachelog.contract.limits import DEFAULT, Limits
 from cachelog.ingest import json_scan
-from cachelog.ingest.discover import STDIN, Source, any_pipe
+from cachelog.ingest.discover import STDIN, Source
 
 #: Stands for a line that is too long to keep: no valid UTF-8, so every reader counts it as bad.
 OVERLONG = b"\xff"
@@ -408,15 +408,17 @@ class _Counted:
         return data
 
 
-def open_spool(paths: Sequence[str]) -> str | None:
-    """Create a private temporary folder for copies of pipes; None where no path is one. `drop_spool` removes it."""
-    return tempfile.mkdtemp(prefix="cachelog-") if any_pipe(paths) else None
+def open_spool() -> str:
+    """Create a private temporary folder for copies of pipes and for events that memory does not hold.
+
+    `drop_spool` removes it.
+    """
+    return tempfile.mkdtemp(prefix="cachelog-")
 
 
-def drop_spool(spool: str | None) -> None:
+def drop_spool(spool: str) -> None:
     """Remove what open_spool made."""
-    if spool:
-        shutil.rmtree(spool, ignore_errors=True)
+    shutil.rmtree(spool, ignore_errors=True)
 
 
 def _copy(source: Source, spool: str | None) -> str | None:

@@ -24,7 +24,6 @@ class Inputs:
 
     zone: Zone
     newest: Sequence[object]  # naive datetime of its last change
-    fallback: Sequence[str]  # replica name of last resort
     locus: Sequence[str | None]  # replica that its path names
 
 
@@ -47,13 +46,15 @@ def place(
 
 
 def _replicas(placed: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
-    """Name the replica of each event that needs one: the line's own, else the envelope's, the path's, the file's."""
+    """Name the replica of each event that needs one: the line's own, else the envelope's, the path's.
+
+    The name of the file, which depends on the other files, is put there when all is read (stage.py).
+    """
     of_one = pl.col("op") != "rollout"
     if not placed.select((of_one & pl.col("replica").is_null()).any()).item():
         return placed
-    locus, fallback = pl.Series(inputs.locus, dtype=LABEL), pl.Series(inputs.fallback, dtype=LABEL)
-    by_path = (locus.gather(placed["source"]), fallback.gather(placed["source"]))
-    named = pl.coalesce("replica", pl.col("env_replica").cast(LABEL), *by_path)
+    by_path = pl.Series(inputs.locus, dtype=LABEL).gather(placed["source"])
+    named = pl.coalesce("replica", pl.col("env_replica").cast(LABEL), by_path)
     return placed.with_columns(replica=pl.when(of_one).then(named))
 
 

@@ -6,13 +6,13 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 
 import polars as pl
 
-from cachelog.contract.event import EVENT
-from cachelog.contract.events import Events
+from cachelog.contract.event import EVENT, LABEL
+from cachelog.contract.events import Events, Part
 from cachelog.contract.finding import InputReport
 from cachelog.contract.limits import DEFAULT, Limits
 from cachelog.ingest.carry import carry_versions
@@ -73,19 +73,33 @@ def stage(
 ) -> Staged:
     """Read every input under `paths`; Ctrl-C gives what was read so far. Raises UsageError on bad paths or zones.
 
+    Pipes are copied into the folder `spool`, and events that memory does not hold; without one all is held.
     `progress` is called with (bytes read, bytes in all) from the calling thread.
     """
     fixed_offset(tz)
     sources = tuple(discover(paths))
     reader = _reader(sources, dialects, envelopes, tz, spool)
     books, log = Books(tuple(dialects), tuple(envelopes)), ReadLog()
-    gathered = Gathered()
+    gathered = Gathered(spool, limits.held_events)
     stream = units(sources, log, piece=_piece(envelopes), limits=limits, spool=spool, advance=_meter(sources, progress))
     for unit, read in _mapped(stream, reader, log):
         books.add(read.books)
         gathered.add(unit, read)
-    rare = carry_versions(gathered.rare()).select(list(EVENT))
-    return Staged(gathered.bulk(), rare, sources, books.report(sources, log), log.interrupted, log.marks)
+    bulk, rare = _named(gathered.bulk(), carry_versions(gathered.rare()), sources)
+    return Staged(bulk, rare, sources, books.report(sources, log), log.interrupted, log.marks)
+
+
+def _named(bulk: Events, rare: pl.DataFrame, sources: Sequence[Source]) -> tuple[Events, pl.DataFrame]:
+    """Name replicas after their file where nothing else names them."""
+    of_file = pl.lit(pl.Series([s.fallback for s in sources], dtype=LABEL)).gather(pl.col("source"))
+    named = pl.coalesce("replica", of_file).alias("replica")
+    parts = tuple(replace(part, rows=part.rows.with_columns(named)) if _nameless(part) else part for part in bulk.parts)
+    one = pl.when(pl.col("op") != "rollout").then(named).otherwise(pl.col("replica")).alias("replica")
+    return Events(parts), rare.with_columns(one).select(list(EVENT))
+
+
+def _nameless(part: Part) -> bool:
+    return not isinstance(part.rows, pl.DataFrame) or part.rows["replica"].null_count() > 0
 
 
 def _reader(
@@ -99,7 +113,7 @@ def _reader(
     locus = [next((name for locate in locators if (name := locate(s.path))), None) for s in sources]
     now = os.stat(spool).st_mtime if spool else None
     newest = [from_mtime(now if s.pipe else s.mtime) for s in sources]
-    return Reader(dialects, envelopes, Inputs(Zone(tz), newest, [s.fallback for s in sources], locus))
+    return Reader(dialects, envelopes, Inputs(Zone(tz), newest, locus))
 
 
 def _piece(envelopes: Mapping[str, ModuleType]) -> Callable[[bytes], Piece | None]:
