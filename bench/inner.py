@@ -1,4 +1,7 @@
-"""The one place where bench/ reaches into cachelog past its command line: read an input, and make what rules share."""
+"""The one place where bench/ reaches into cachelog past its command line: read an input, and make what rules share.
+
+Reading is from the log itself, never from what an earlier run has kept of it.
+"""
 
 from __future__ import annotations
 

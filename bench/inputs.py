@@ -22,10 +22,10 @@ class Format:
 FORMATS: Mapping[str, Format] = {
     "json": Format(".ndjson", 340, "JSON lines, fixed keys"),
     "mixed": Format(".ndjson", 310, "JSON lines, mixed shapes"),
-    "shuffled": Format(".ndjson", 410, "JSON lines, shuffled keys, blanks, nested unknowns"),
+    "shuffled": Format(".ndjson", 410, "JSON lines, shuffled keys, nested"),
     "logfmt": Format(".log", 270, "logfmt"),
-    "triton": Format("", 130, "Triton, verbose, a file a replica"),
-    "nginx": Format(".log", 270, "nginx, combined with the state of the cache"),
+    "triton": Format("", 130, "Triton, verbose, 24 files"),
+    "nginx": Format(".log", 270, "nginx with the cache status"),
     "gzip": Format(".ndjson.gz", 60, "JSON lines, gzip -6"),
     "zstd": Format(".ndjson.zst", 60, "JSON lines, zstd -3"),
     "parquet": Format(".parquet", 60, "Parquet (zstd)"),
