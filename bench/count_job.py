@@ -12,10 +12,9 @@ from bench import inner
 
 def answer(path: str) -> dict[str, int]:
     """Return lookups, misses, rows of the table of counts (groups), loads, and loads of an older version (older)."""
-    events, counts = inner.counted(path)
-    loads = events.filter(pl.col("op") == "load").sort("ts", "source", "line")
+    loads, counts = inner.counted(path)
     number = pl.col("version").cast(pl.String).cast(pl.Int64, strict=False)
-    older = loads.select((number < number.shift().over("model", "replica")).sum()).item()
+    older = loads.sort("ts", "source", "line").select((number < number.shift().over("model", "replica")).sum()).item()
     sums = counts.select(pl.col("lookups", "misses").sum()).row(0, named=True)
     return {**sums, "groups": counts.height, "loads": loads.height, "older": older}
 

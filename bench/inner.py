@@ -5,31 +5,34 @@ Reading is from the log itself, never from what an earlier run has kept of it.
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import polars as pl
 
 from cachelog import pipeline
 from cachelog.contract.rule import Frames
+from cachelog.ingest.stage import Staged
 from cachelog.metrics import windows
 
 
+def staged(path: str) -> Staged:
+    """Read an input."""
+    return pipeline._stage([path], pipeline.Options(), None, None)
+
+
 def counted(path: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Read an input; return EVENT rows and Frames.counts."""
-    events = staged(path)
-    start, end = events["ts"].min(), events["ts"].max()
-    assert isinstance(start, datetime)
-    assert isinstance(end, datetime)
-    return events, windows.counts(events.lazy(), start, end)[0]
+    """Read an input; return the EVENT rows of loads and Frames.counts."""
+    found = staged(path)
+    return found.rare.filter(pl.col("op") == "load"), counts(found)
 
 
-def staged(path: str) -> pl.DataFrame:
-    """Read an input; return EVENT rows."""
-    return pipeline._stage([path], pipeline.Options(), None, None).events
+def counts(found: Staged) -> pl.DataFrame:
+    """Return Frames.counts."""
+    span = pipeline._span(found.bulk, found.rare)
+    assert span is not None
+    return windows.counts(found.bulk, *span)[0]
 
 
-def frames(events: pl.DataFrame) -> Frames:
+def frames(found: Staged) -> Frames:
     """Return the frames that rules share."""
-    made = pipeline._frames(events, pipeline.Options())
+    made = pipeline._frames(found.bulk, found.rare, pipeline.Options())
     assert made is not None
     return made

@@ -11,14 +11,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 
 from bench import inner
-from cachelog.contract.rule import Frames
 from cachelog.ingest import json_scan
-from cachelog.metrics import windows
+from cachelog.ingest.stage import Staged
 
 _BLOCK = 16 << 20
 _Stage = Callable[[], object]
@@ -42,9 +42,8 @@ def _stages(path: str) -> Iterator[tuple[str, _Stage]]:
         yield "scan, native", lambda: [json_scan._scan_native(block) for block in blocks]
     yield "scan, polars engine", lambda: [json_scan._scan_polars(block) for block in blocks]
     yield "conform", _conforming(blocks)
-    events = inner.staged(path)
     yield "stage (all of reading, threads)", lambda: inner.staged(path)
-    yield from _judging(events, inner.frames(events))
+    yield from _judging(inner.staged(path))
 
 
 def _conforming(blocks: Sequence[bytes]) -> _Stage:
@@ -61,27 +60,19 @@ def _conforming(blocks: Sequence[bytes]) -> _Stage:
     return stage
 
 
-def _judging(events: pl.DataFrame, frames: Frames) -> Iterator[tuple[str, _Stage]]:
+def _judging(found: Staged) -> Iterator[tuple[str, _Stage]]:
     from cachelog.contract.limits import DEFAULT
     from cachelog.metrics import residency
     from cachelog.rooms import detectors
 
-    start, end = frames.start, frames.end
-    limits = DEFAULT.for_span((end - start).total_seconds())
-    yield "counts", lambda: windows.counts(events.lazy(), start, end)
-    yield (
-        "levels",
-        lambda: residency.levels(frames.counts, frames.changes, frames.order, frames.replicas, end, limits),
-    )
-    yield "frames (counts, levels and the others)", lambda: inner.frames(events)
+    frames = inner.frames(found)
+    limits = DEFAULT.for_span((frames.end - frames.start).total_seconds())
+    yield "counts", lambda: inner.counts(found)
+    known = (frames.counts, frames.changes, frames.order, frames.replicas)
+    yield "levels", lambda: residency.levels(*known, frames.end, limits)
+    yield "frames (counts, levels and the others)", lambda: inner.frames(found)
     for rule, module in detectors().items():
-        yield f"rule {rule}", _judged(module.detect, events, frames, limits)
-
-
-def _judged(detect: Callable[..., object], *arguments: object) -> _Stage:
-    events, frames, limits = arguments
-    assert isinstance(events, pl.DataFrame)
-    return lambda: detect(events.lazy(), frames, limits)
+        yield f"rule {rule}", partial(module.detect, found.bulk, frames, limits)
 
 
 def _blocks(data: bytes) -> Iterator[bytes]:
