@@ -1,4 +1,8 @@
-"""Runs commands in alternation and measures each as a whole process: wall, CPU and peak memory."""
+"""Runs commands in alternation and measures each as a whole process: wall, CPU and peak memory.
+
+The peak that Linux gives for a child is never below what its parent held when it was started, so whoever measures
+imports nothing heavy (tests/test_bench.py).
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from statistics import median
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True)
@@ -24,19 +30,22 @@ class Run:
 
 @dataclass(frozen=True)
 class Command:
-    """A command under a name, with variables of its environment."""
+    """A command under a name, with variables of its environment, and what is done, unmeasured, before each run."""
 
     name: str
     arguments: Sequence[str]
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    before: Callable[[], None] | None = None
 
 
 def run(command: Command) -> Run:
     """Run a command to its end; raises RuntimeError when it fails."""
+    if command.before:
+        command.before()
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         start = time.perf_counter()
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", **command.environment}
-        process = subprocess.Popen(command.arguments, stdout=out, stderr=err, env=environment)
+        process = subprocess.Popen(command.arguments, stdout=out, stderr=err, env=environment, cwd=ROOT)
         _, status, used = os.wait4(process.pid, 0)
         wall = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -60,8 +69,3 @@ def alternate(commands: Sequence[Command], rounds: int) -> dict[str, list[Run]]:
         for command in commands:
             runs[command.name].append(run(command))
     return runs
-
-
-def typical(runs: Sequence[Run]) -> Run:
-    """Return the medians of wall and CPU and the largest peak."""
-    return Run(median(r.wall for r in runs), median(r.cpu for r in runs), max(r.peak for r in runs), runs[-1].out)
