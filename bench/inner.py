@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import polars as pl
 
-from cachelog import pipeline
+from cachelog import pipeline, rooms
 from cachelog.contract.rule import Frames
-from cachelog.ingest.stage import Staged
+from cachelog.ingest.stage import Staged, stage
 from cachelog.metrics import windows
 
 
 def staged(path: str) -> Staged:
     """Read an input."""
-    return pipeline._stage([path], pipeline.Options(), None, None)
+    return stage([path], rooms.dialects(), rooms.envelopes())
 
 
 def counted(path: str) -> tuple[pl.DataFrame, pl.DataFrame]:

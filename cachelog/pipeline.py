@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -18,10 +20,10 @@ from cachelog.contract.finding import Evidence, Finding, InputReport, ModelRow, 
 from cachelog.contract.limits import DEFAULT, Limits
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import listed
-from cachelog.ingest import json_scan, lines
+from cachelog.ingest import cache, json_scan, lines
 from cachelog.ingest.clock import fixed_offset
 from cachelog.ingest.discover import Source, any_pipe
-from cachelog.ingest.stage import Staged, stage
+from cachelog.ingest.stage import Asked, Staged, stage
 from cachelog.metrics import residency, windows
 from cachelog.rooms import detectors, dialects, envelopes
 
@@ -42,9 +44,25 @@ class Options:
     tz: str = "UTC"
     order: tuple[str, ...] = ()  # version labels, oldest first
     limits: Limits = DEFAULT
+    cache: bool = False  # use what was read before, and keep what is read
 
 
 Progress = Callable[[int, int], None]
+
+
+def cache_folder() -> str:
+    """Return where what was read is kept between runs."""
+    return str(cache.folder())
+
+
+def cache_size() -> tuple[int, int]:
+    """Return how many logs are kept, and how many bytes they take."""
+    return cache.size()
+
+
+def clear_cache() -> int:
+    """Forget what is kept; return how many bytes that freed."""
+    return cache.clear()
 
 
 def engine() -> str:
@@ -60,18 +78,34 @@ def analyze(paths: Sequence[str], options: Options = Options(), progress: Progre
     spool = lines.open_spool()
     try:
         staged = _stage(paths, options, spool, progress)
-        events, rare = _wanted(staged, options)
-        frames = _frames(events, rare, options)
-        if frames is None:
-            return _report(staged, (), (), (), frames)
-        found, errors = _detect(events, frames, options.limits)
-        ranked = rank.rank(link(rank.named(found), frames, options.limits))
-        models = windows.models(frames)
-        asked = _asked(ranked, options)
-        hidden = sum(f.severity > Severity.INFO for f in ranked) - sum(f.severity > Severity.INFO for f in asked)
-        return replace(_report(staged, models, _cited(asked, staged, spool), errors, frames), hidden=hidden)
+        with _meanwhile(staged.keep):
+            return _analyzed(staged, options, spool)
     finally:
         lines.drop_spool(spool)
+
+
+@contextmanager
+def _meanwhile(work: Callable[[], None]) -> Iterator[None]:
+    """Do something beside; it is done at the end."""
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+def _analyzed(staged: Staged, options: Options, spool: str) -> Report:
+    events, rare = _wanted(staged, options)
+    frames = _frames(events, rare, options)
+    if frames is None:
+        return _report(staged, (), (), (), frames)
+    found, errors = _detect(events, frames, options.limits)
+    ranked = rank.rank(link(rank.named(found), frames, options.limits))
+    models = windows.models(frames)
+    asked = _asked(ranked, options)
+    hidden = sum(f.severity > Severity.INFO for f in ranked) - sum(f.severity > Severity.INFO for f in asked)
+    return replace(_report(staged, models, _cited(asked, staged, spool), errors, frames), hidden=hidden)
 
 
 def inspect(paths: Sequence[str], options: Options = Options(), progress: Progress | None = None) -> Report:
@@ -110,10 +144,7 @@ def context(report: Report, evidence: Evidence, around: int) -> list[tuple[int, 
 
 
 def _stage(paths: Sequence[str], options: Options, spool: str, progress: Progress | None) -> Staged:
-    return stage(
-        paths, dialects=dialects(), envelopes=envelopes(), tz=options.tz, spool=spool, progress=progress,
-        limits=options.limits,
-    )  # fmt: skip
+    return stage(paths, dialects(), envelopes(), Asked(options.tz, spool, options.cache, progress, options.limits))
 
 
 def _wanted(staged: Staged, options: Options) -> tuple[Events, pl.DataFrame]:

@@ -7,12 +7,12 @@ from pathlib import Path
 import polars as pl
 
 from cachelog import rooms
-from cachelog.ingest.stage import Staged, stage
+from cachelog.ingest.stage import Asked, Staged, stage
 
 
 def read(path: Path | str, tz: str = "UTC") -> Staged:
     """Stage one path with every dialect and envelope."""
-    return stage([str(path)], dialects=rooms.dialects(), envelopes=rooms.envelopes(), tz=tz)
+    return stage([str(path)], rooms.dialects(), rooms.envelopes(), Asked(tz=tz))
 
 
 def read_lines(folder: Path, *lines: str | bytes, name: str = "app.log", tz: str = "UTC") -> Staged:

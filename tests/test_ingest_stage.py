@@ -13,7 +13,7 @@ from cachelog.dialects import json_app
 from cachelog.ingest import texts
 from cachelog.ingest.discover import Source, discover
 from cachelog.ingest.fieldmap import fields
-from cachelog.ingest.stage import stage
+from cachelog.ingest.stage import Asked, stage
 from tests.reading import events, read_lines
 from tests.wrapping import cri, docker_json
 
@@ -31,7 +31,7 @@ def test_an_interrupt_gives_what_was_read_so_far(tmp_path):
         if done > total * 0.9:
             raise KeyboardInterrupt
 
-    staged = stage([str(tmp_path)], dialects=rooms.dialects(), envelopes=rooms.envelopes(), progress=impatient)
+    staged = stage([str(tmp_path)], rooms.dialects(), rooms.envelopes(), Asked(progress=impatient))
     assert staged.partial
     assert sum(i.lines for i in staged.inputs) <= 40_000
     assert staged.events.height == sum(i.events for i in staged.inputs)

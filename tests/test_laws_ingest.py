@@ -112,7 +112,7 @@ def test_every_line_of_every_input_is_accounted_for(tmp_path_factory, files, blo
 
 def staged_with(folder, block=DEFAULT.block_bytes):
     limits = replace(DEFAULT, block_bytes=block)
-    return staging.stage([str(folder)], dialects=DIALECTS, envelopes=ENVELOPES, limits=limits)
+    return staging.stage([str(folder)], DIALECTS, ENVELOPES, staging.Asked(limits=limits))
 
 
 def mixed_folder(folder, seed):
@@ -163,6 +163,6 @@ def test_the_order_of_files_does_not_matter(tmp_path):
     whole = everything_told(read(tmp_path))
     for seed in range(3):
         shuffled = random.Random(seed).sample(files, len(files))
-        again = everything_told(staging.stage(shuffled, dialects=DIALECTS, envelopes=ENVELOPES))
+        again = everything_told(staging.stage(shuffled, DIALECTS, ENVELOPES))
         assert again[0].equals(whole[0])
         assert again[1] == whole[1]

@@ -76,6 +76,9 @@ class Filters:
     ] = None
     top: Annotated[int | None, typer.Option(metavar="N", help="At most this many findings.", min=0)] = None
     min_severity: Annotated[Level, typer.Option(help="No findings below this.")] = Level.INFO
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Read everything anew, and keep nothing of it for the next run.")
+    ] = False
 
     def options(self, now: datetime) -> Options:
         """Return what the pipeline is asked for; raises UsageError."""
@@ -92,6 +95,7 @@ class Filters:
             top=self.top,
             min_severity=Severity[self.min_severity.name],
             tz=self.tz,
+            cache=not self.no_cache,
             order=tuple(label.strip() for label in (self.order or "").split(",") if label.strip()),
         )
 

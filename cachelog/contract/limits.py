@@ -15,6 +15,8 @@ class Limits:
     # -- ingest -------------------------------------------------------------------------------
     block_bytes: int = 16 << 20  # one parse unit: big enough to amortise, small enough to bound memory (PERF §5)
     held_events: int = 3_000_000  # lookups held in memory, 45 bytes each; more go to disk
+    cached_bytes: int = 4 << 20  # smaller inputs are read again as fast as they are found
+    cache_bytes: int = 2 << 30  # of all that is kept between runs
     line_bytes: int = 8 << 20  # a longer line is counted as bad: no log line is that long, a JSON bomb is
 
     # -- versions -----------------------------------------------------------------------------

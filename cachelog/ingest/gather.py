@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -45,8 +46,12 @@ class Gathered:
             self._spill(self._folder)
 
     def add_parts(self, events: Events, rare: pl.DataFrame) -> None:
-        """Add events that were read before."""
-        self._parts += events.parts
+        """Add events that were read before, in memory as far as there is room."""
+        for part in events.parts:
+            many = int(part.rows.lazy().select(pl.len()).collect().item())
+            held = self._held + many <= self._most
+            self._parts.append(replace(part, rows=part.rows.lazy().collect()) if held else part)
+            self._held += many * held
         self._rare.append(rare)
 
     def bulk(self) -> Events:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +16,7 @@ from cachelog.ingest.lines import ReadLog
 STATES = ("events", "quiet", "joined", "unclaimed", "bad")
 EVENTS, QUIET, JOINED, UNCLAIMED, BAD = range(len(STATES))
 
+_COUNTERS = ("read_as", "wrapped", "assumed")
 _UNREAD = 3  # lines of each input that `inspect` cites
 
 
@@ -84,6 +85,24 @@ class Books:
             _count(self.wrapped, source, unit.envelope[mine], self.envelopes)
         for source, what, many in unit.assumed:
             self.assumed.setdefault(source, Counter())[what] += many
+
+    def told(self, source: int) -> dict[str, object]:
+        """Return what is known of an input, for the cache."""
+        counts = self.states.get(source, np.zeros(len(STATES), np.int64))
+        counters = {name: dict(getattr(self, name).get(source, {})) for name in _COUNTERS}
+        unread = [(e.line, e.role) for e in self.unread.get(source, ())]
+        return {**{state: int(counts[at]) for at, state in enumerate(STATES)}, **counters, "unread": unread}
+
+    def restore(self, source: int, told: Mapping[str, object]) -> None:
+        """Enter what the cache knows of an input; raises KeyError, TypeError and ValueError on damage."""
+        self.states[source] = np.array([told[state] for state in STATES], np.int64)
+        for name in _COUNTERS:
+            counted = told[name]
+            assert isinstance(counted, dict)
+            getattr(self, name)[source] = Counter(counted)
+        unread = told["unread"]
+        assert isinstance(unread, list)
+        self.unread[source] = [Evidence(source, line, None, role) for line, role in unread]
 
     def _keep(self, source: int, state: npt.NDArray[np.uint8]) -> None:
         """Note where the first lines that were not understood stand; the units of an input come in its order."""

@@ -13,9 +13,10 @@ import shutil
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from types import ModuleType
 from typing import BinaryIO
@@ -80,6 +81,15 @@ class Piece:
     open: bool
 
 
+@dataclass(frozen=True)
+class Window:
+    """The part of an input that is read: bytes from `start`, where line `line` begins, up to `end`."""
+
+    start: int
+    line: int
+    end: int
+
+
 @dataclass
 class ReadLog:
     """What reading itself learnt, by input: bytes after decompression, why an input ended early, and where lines are.
@@ -100,18 +110,20 @@ def units(
     piece: Callable[[bytes], Piece | None] = lambda line: None,
     limits: Limits = DEFAULT,
     spool: str | None = None,
+    windows: Mapping[int, Window] | None = None,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Iterator[Unit]:
-    """Yield units over all inputs in order; small inputs share one.
+    """Yield units over all inputs in order, of some only the window that is named; small inputs share one.
 
     `piece(line)` tells of a line that may be a piece of a longer one: a unit never ends inside a line. Pipes are
     copied into the folder `spool` while they are read. `advance` gets the number of compressed bytes read.
     """
     packer = _Packer(piece, limits, log)
     for index, source in enumerate(sources):
-        if source.note:
+        window = windows.get(index) if windows else None
+        if source.note or (window and window.start >= window.end):
             continue
-        yield from packer.input(index, source, spool, advance)
+        yield from packer.input(index, window, partial(_Counted.of, source, spool, advance))
         if log.interrupted:
             break
     yield from packer.rest()
@@ -155,14 +167,14 @@ class _Packer:
         self.buffer = self.buffers.take()
         self.view = memoryview(self.buffer)
 
-    def input(self, index: int, source: Source, spool: str | None, advance: Callable[[int], None]) -> Iterator[Unit]:
+    def input(self, index: int, window: Window | None, opened: Callable[[], _Counted]) -> Iterator[Unit]:
         """Add one input; yield the units that it fills. Damage ends the input with a note, never with an error."""
-        self.index, self.line, self.begun, self.lines = index, 1, self.end, self.end
+        self.index, self.line, self.begun, self.lines = index, window.line if window else 1, self.end, self.end
         self.log.marks.setdefault(index, [])
         try:
-            with _Counted(_raw(source), _copy(source, spool), advance) as raw:
-                fill = _filler(raw)
-                self._begin(fill)
+            with opened() as raw:
+                fill = _part(raw, window) if window else _filler(raw)
+                self._begin(fill, window.start if window else 0)
                 while self._more(fill):
                     if self.end >= self.limits.block_bytes:
                         yield from self._cut()
@@ -179,7 +191,7 @@ class _Packer:
         if self.segments:
             yield self._unit(self.end)
 
-    def _begin(self, fill: Fill) -> None:
+    def _begin(self, fill: Fill, offset: int) -> None:
         """Read the first bytes, without the mark that some editors put there."""
         while self.end - self.begun < len(_BOM) and self._more(fill):
             pass
@@ -188,8 +200,9 @@ class _Packer:
             self.view[self.begun : self.end - bom] = bytes(self.view[self.begun + bom : self.end])
             self.end -= bom
             self.lines = max(self.begun, self.lines - bom)
-        if not self.overlong:
-            self.log.marks[self.index].append((1, bom))
+        marks = self.log.marks[self.index]
+        if not self.overlong and not marks:
+            marks.append((self.line, offset + bom))
 
     def _more(self, fill: Fill) -> bool:
         """Read on; return False at the end."""
@@ -285,6 +298,20 @@ class _Packer:
         return None
 
 
+def _part(raw: _Counted, window: Window) -> Fill:
+    """Return what fills a buffer with the bytes of a window."""
+    raw.raw.seek(window.start)
+    left = window.end - window.start
+
+    def fill(view: memoryview) -> int:
+        nonlocal left
+        count = raw.readinto(view[:left])
+        left -= count
+        return count
+
+    return fill
+
+
 def _filler(raw: _Counted) -> Fill:
     """Return what fills a buffer with the decompressed bytes of an input and says how many, 0 at the end."""
     head = raw.peek()
@@ -353,6 +380,11 @@ class _Counted:
         self.advance = advance
         self.head = b""
         self.closed = False
+
+    @classmethod
+    def of(cls, source: Source, spool: str | None, advance: Callable[[int], None]) -> _Counted:
+        """Open an input; raises OSError."""
+        return cls(_raw(source), _copy(source, spool), advance)
 
     def __enter__(self) -> _Counted:
         return self

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from types import ModuleType
 
 import polars as pl
@@ -21,7 +22,8 @@ from cachelog.ingest.clock import Zone, fixed_offset, from_mtime
 from cachelog.ingest.discover import Source, discover
 from cachelog.ingest.gather import Gathered
 from cachelog.ingest.ledger import Books
-from cachelog.ingest.lines import Piece, ReadLog, Unit, units
+from cachelog.ingest.lines import Piece, ReadLog, Unit, Window, units
+from cachelog.ingest.memory import Memory
 from cachelog.ingest.place import Inputs
 
 _THREADS = max(2, min(4, os.cpu_count() or 2))
@@ -38,6 +40,7 @@ class Staged:
     inputs: tuple[InputReport, ...]
     partial: bool
     marks: Mapping[int, Sequence[tuple[int, int]]]
+    keep: Callable[[], None]  # keeps what was read for another run, where that was asked for
 
     @property
     def events(self) -> pl.DataFrame:
@@ -61,32 +64,50 @@ class Staged:
         return pl.concat(found).drop_nulls().unique().sort().to_list()
 
 
+@dataclass(frozen=True)
+class Asked:
+    """How to read: `spool`, a folder for copies of pipes and for events that memory does not hold (none: all is held);
+    whether what was read before may be used and kept; `progress(bytes read, bytes in all)`, from the calling thread."""
+
+    tz: str = "UTC"
+    spool: str | None = None
+    cache: bool = False
+    progress: Callable[[int, int], None] | None = None
+    limits: Limits = DEFAULT
+
+
 def stage(
     paths: Sequence[str],
-    *,
     dialects: Mapping[str, ModuleType],
     envelopes: Mapping[str, ModuleType],
-    tz: str = "UTC",
-    spool: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
-    limits: Limits = DEFAULT,
+    asked: Asked = Asked(),
 ) -> Staged:
-    """Read every input under `paths`; Ctrl-C gives what was read so far. Raises UsageError on bad paths or zones.
-
-    Pipes are copied into the folder `spool`, and events that memory does not hold; without one all is held.
-    `progress` is called with (bytes read, bytes in all) from the calling thread.
-    """
-    fixed_offset(tz)
+    """Read every input under `paths`; Ctrl-C gives what was read so far. Raises UsageError on bad paths or zones."""
+    fixed_offset(asked.tz)
     sources = tuple(discover(paths))
-    reader = _reader(sources, dialects, envelopes, tz, spool)
+    reader = _reader(sources, dialects, envelopes, asked)
     books, log = Books(tuple(dialects), tuple(envelopes)), ReadLog()
-    gathered = Gathered(spool, limits.held_events)
-    stream = units(sources, log, piece=_piece(envelopes), limits=limits, spool=spool, advance=_meter(sources, progress))
+    gathered = Gathered(asked.spool, asked.limits.held_events)
+    memory = Memory(sources, asked.tz, asked.limits)
+    known = memory.recall(books, log, gathered) if asked.cache else {}
+    windows = {index: Window(kept.size, kept.lines + 1, sources[index].size) for index, kept in known.items()}
+    stream = units(
+        sources, log, piece=_piece(envelopes), limits=asked.limits, spool=asked.spool, windows=windows,
+        advance=_meter(sources, windows, asked.progress),
+    )  # fmt: skip
     for unit, read in _mapped(stream, reader, log):
         books.add(read.books)
         gathered.add(unit, read)
-    bulk, rare = _named(gathered.bulk(), carry_versions(gathered.rare()), sources)
-    return Staged(bulk, rare, sources, books.report(sources, log), log.interrupted, log.marks)
+    inputs, bulk, rare = books.report(sources, log), gathered.bulk(), gathered.rare()
+    keep = partial(_nothing)
+    if asked.cache and not log.interrupted:
+        keep = partial(memory.remember, books, log, gathered.late, (bulk, rare), known)
+    named, carried = _named(bulk, carry_versions(rare), sources)
+    return Staged(named, carried, sources, inputs, log.interrupted, log.marks, keep)
+
+
+def _nothing() -> None:
+    """Keep nothing for another run."""
 
 
 def _named(bulk: Events, rare: pl.DataFrame, sources: Sequence[Source]) -> tuple[Events, pl.DataFrame]:
@@ -106,14 +127,13 @@ def _reader(
     sources: Sequence[Source],
     dialects: Mapping[str, ModuleType],
     envelopes: Mapping[str, ModuleType],
-    tz: str,
-    spool: str | None,
+    asked: Asked,
 ) -> Reader:
     locators = [module.locus for module in envelopes.values() if hasattr(module, "locus")]
     locus = [next((name for locate in locators if (name := locate(s.path))), None) for s in sources]
-    now = os.stat(spool).st_mtime if spool else None
+    now = os.stat(asked.spool).st_mtime if asked.spool else None
     newest = [from_mtime(now if s.pipe else s.mtime) for s in sources]
-    return Reader(dialects, envelopes, Inputs(Zone(tz), newest, locus))
+    return Reader(dialects, envelopes, Inputs(Zone(asked.tz), newest, locus))
 
 
 def _piece(envelopes: Mapping[str, ModuleType]) -> Callable[[bytes], Piece | None]:
@@ -128,8 +148,11 @@ def _piece(envelopes: Mapping[str, ModuleType]) -> Callable[[bytes], Piece | Non
     return piece
 
 
-def _meter(sources: Sequence[Source], progress: Callable[[int, int], None] | None) -> Callable[[int], None]:
-    total, done = sum(s.size for s in sources), 0
+def _meter(
+    sources: Sequence[Source], windows: Mapping[int, Window], progress: Callable[[int, int], None] | None
+) -> Callable[[int], None]:
+    read = (windows[at].end - windows[at].start if at in windows else s.size for at, s in enumerate(sources))
+    total, done = sum(read), 0
 
     def advance(count: int) -> None:
         nonlocal done

@@ -32,11 +32,15 @@ def put(folder: Path, number: int, part: Part) -> Part:
     return Part(_rows(rows), part.words)
 
 
-def save(folder: Path, events: Events, rare: pl.DataFrame, meta: Meta) -> None:
-    """Write events and what is to be known of them into an empty folder. Raises OSError."""
+def save(folder: Path, events: Events, rare: pl.DataFrame) -> None:
+    """Write events into an empty folder. Raises OSError."""
     for number, part in enumerate(events.parts):
         put(folder, number, part)
     _plain(rare).write_parquet(folder / _RARE)
+
+
+def describe(folder: Path, meta: Meta) -> None:
+    """Write down what is to be known of the events of a folder. Raises OSError."""
     (folder / _META).write_text(json.dumps(meta), encoding="utf-8")
 
 
