@@ -9,7 +9,8 @@ import polars as pl
 
 from cachelog import pipeline, rooms
 from cachelog.contract.rule import Frames
-from cachelog.ingest.stage import Staged, stage
+from cachelog.ingest.stage import stage
+from cachelog.ingest.staged import Staged
 from cachelog.metrics import windows
 
 

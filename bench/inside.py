@@ -18,7 +18,7 @@ import polars as pl
 
 from bench import inner
 from cachelog.ingest import json_scan
-from cachelog.ingest.stage import Staged
+from cachelog.ingest.staged import Staged
 
 _BLOCK = 16 << 20
 _Stage = Callable[[], object]

@@ -14,10 +14,14 @@ _MOSTLY_UNREAD = 0.5
 
 
 def limits(
-    inputs: Sequence[InputReport], untimed: int, models: Sequence[ModelRow], frames: Frames | None
+    inputs: Sequence[InputReport],
+    untimed: int,
+    sought: Sequence[str],
+    models: Sequence[ModelRow],
+    frames: Frames | None,
 ) -> tuple[LimitNote, ...]:
     """Return the limits of a report in a fixed order."""
-    notes = [*_unread(inputs), *_assumed(inputs), *_untimed(untimed), *_no_lookups(models, frames)]
+    notes = [*_unread(inputs), *_assumed(inputs), *_untimed(untimed), *_sought(sought), *_no_lookups(models, frames)]
     notes += [*_only_misses(models), *_no_order(frames), *_no_loads(frames), *_one_replica(frames)]
     return tuple(notes)
 
@@ -47,6 +51,13 @@ def _assumed(inputs: Sequence[InputReport]) -> Iterator[LimitNote]:
 def _untimed(many: int) -> Iterator[LimitNote]:
     if many:
         yield LimitNote(f"{many} events have no time and no neighbour with one", "their part in any rate or order")
+
+
+def _sought(paths: Sequence[str]) -> Iterator[LimitNote]:
+    if paths:
+        where = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
+        what = "of a log in order of time only the lines about the time asked for were read"
+        yield LimitNote(what, "lines that are out of order by more than a minute", where)
 
 
 def _no_lookups(models: Sequence[ModelRow], frames: Frames | None) -> Iterator[LimitNote]:

@@ -23,7 +23,9 @@ from cachelog.contract.wording import listed
 from cachelog.ingest import cache, json_scan, lines
 from cachelog.ingest.clock import fixed_offset
 from cachelog.ingest.discover import Source, any_pipe
-from cachelog.ingest.stage import Asked, Staged, stage
+from cachelog.ingest.seek import Span
+from cachelog.ingest.stage import Asked, stage
+from cachelog.ingest.staged import Staged
 from cachelog.metrics import residency, windows
 from cachelog.rooms import detectors, dialects, envelopes
 
@@ -48,6 +50,7 @@ class Options:
 
 
 Progress = Callable[[int, int], None]
+Found = tuple[list[Finding], tuple[str, ...]]  # and the rules that raised
 
 
 def cache_folder() -> str:
@@ -95,17 +98,21 @@ def _meanwhile(work: Callable[[], None]) -> Iterator[None]:
         thread.join()
 
 
-def _analyzed(staged: Staged, options: Options, spool: str) -> Report:
+def _analyzed(staged: Staged, options: Options, spool: str | None) -> Report:
     events, rare = _wanted(staged, options)
     frames = _frames(events, rare, options)
     if frames is None:
         return _report(staged, (), (), (), frames)
-    found, errors = _detect(events, frames, options.limits)
-    ranked = rank.rank(link(rank.named(found), frames, options.limits))
-    models = windows.models(frames)
+    return _told(staged, frames, _detect(events, frames, options.limits), options, spool)
+
+
+def _told(staged: Staged, frames: Frames, found: Found, options: Options, spool: str | None) -> Report:
+    """Link and rank what was found, and cite the lines."""
+    ranked = rank.rank(link(rank.named(found[0]), frames, options.limits))
     asked = _asked(ranked, options)
     hidden = sum(f.severity > Severity.INFO for f in ranked) - sum(f.severity > Severity.INFO for f in asked)
-    return replace(_report(staged, models, _cited(asked, staged, spool), errors, frames), hidden=hidden)
+    report = _report(staged, windows.models(frames), _cited(asked, staged, spool), found[1], frames)
+    return replace(report, hidden=hidden)
 
 
 def inspect(paths: Sequence[str], options: Options = Options(), progress: Progress | None = None) -> Report:
@@ -124,13 +131,13 @@ def inspect(paths: Sequence[str], options: Options = Options(), progress: Progre
         lines.drop_spool(spool)
 
 
-def _quoted(item: InputReport, staged: Staged, spool: str) -> InputReport:
+def _quoted(item: InputReport, staged: Staged, spool: str | None) -> InputReport:
     """Put paths and texts to the lines of an input that were not understood."""
     if not item.unread:
         return item
     index = item.unread[0].source
     wanted = [line.line for line in item.unread]
-    texts = lines.cite(staged.sources[index], wanted, 0, spool, staged.marks.get(index, ()))
+    texts = lines.cite(staged.sources[index], wanted, 0, spool, staged.read.marks.get(index, ()))
     return replace(
         item, unread=tuple(replace(e, path=item.path, text=texts.get(e.line, "")) for e in item.unread)
     )  # fmt: skip
@@ -143,8 +150,10 @@ def context(report: Report, evidence: Evidence, around: int) -> list[tuple[int, 
     return [(number, text, number == evidence.line) for number, text in sorted(found.items())]
 
 
-def _stage(paths: Sequence[str], options: Options, spool: str, progress: Progress | None) -> Staged:
-    return stage(paths, dialects(), envelopes(), Asked(options.tz, spool, options.cache, progress, options.limits))
+def _stage(paths: Sequence[str], options: Options, spool: str | None, progress: Progress | None) -> Staged:
+    span = Span(options.since, options.until)
+    asked = Asked(options.tz, spool, options.cache, span, progress, options.limits)
+    return stage(paths, dialects(), envelopes(), asked)
 
 
 def _wanted(staged: Staged, options: Options) -> tuple[Events, pl.DataFrame]:
@@ -208,7 +217,7 @@ def _span(events: Events, rare: pl.DataFrame) -> tuple[datetime, datetime] | Non
     return (start, end) if isinstance(start, datetime) and isinstance(end, datetime) else None
 
 
-def _detect(events: Events, frames: Frames, asked: Limits) -> tuple[list[Finding], tuple[str, ...]]:
+def _detect(events: Events, frames: Frames, asked: Limits) -> Found:
     """Run every rule; one that raises costs only itself and is named in the report."""
     limits = asked.for_span((frames.end - frames.start).total_seconds())
     found: list[Finding] = []
@@ -231,7 +240,7 @@ def _asked(findings: Sequence[Finding], options: Options) -> list[Finding]:
     return [f if f.caused_by in shown else replace(f, caused_by=None) for f in kept]
 
 
-def _cited(findings: Sequence[Finding], staged: Staged, spool: str) -> tuple[Finding, ...]:
+def _cited(findings: Sequence[Finding], staged: Staged, spool: str | None) -> tuple[Finding, ...]:
     """Read the cited lines again and put their paths and texts into the evidence."""
     wanted: dict[int, set[int]] = {}
     for finding in findings:
@@ -239,7 +248,7 @@ def _cited(findings: Sequence[Finding], staged: Staged, spool: str) -> tuple[Fin
             wanted.setdefault(item.source, set()).add(item.line)
     sources = staged.sources
     texts = {
-        index: lines.cite(sources[index], sorted(numbers), 0, spool, staged.marks.get(index, ()))
+        index: lines.cite(sources[index], sorted(numbers), 0, spool, staged.read.marks.get(index, ()))
         for index, numbers in sorted(wanted.items())
     }
 
@@ -258,11 +267,11 @@ def _report(
 ) -> Report:
     return Report(
         tool={"name": "cachelog", "version": cachelog.__version__},
-        partial=staged.partial,
+        partial=staged.read.partial,
         start=frames.start if frames else None,
         end=frames.end if frames else None,
         inputs=staged.inputs,
-        limits=blindness.limits(staged.inputs, staged.untimed(), models, frames),
+        limits=blindness.limits(staged.inputs, staged.untimed(), staged.read.sought, models, frames),
         models=models,
         findings=findings,
         errors=errors,

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from cachelog.cli import analyze, cache, check, demo, explain, formats, inspect, show
+from cachelog.cli import analyze, cache, check, demo, explain, formats, inspect, shards, show
 from cachelog.cli.naming import nearest
 from cachelog.cli.options import flat
 from cachelog.cli.printing import ReaderGone, say
@@ -23,7 +23,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _COMMANDS = (analyze.analyze, check.check, show.show, inspect.inspect, explain.explain, explain.rules, formats.formats)
-for _command in (*_COMMANDS, demo.demo, cache.cache):
+_STAGES = (shards.stage, shards.detect, shards.merge)
+for _command in (*_COMMANDS, demo.demo, cache.cache, *_STAGES):
     app.command(_command.__name__)(flat(_command))
 
 COMMANDS = frozenset(c.name or "" for c in app.registered_commands)

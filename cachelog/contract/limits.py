@@ -15,6 +15,8 @@ class Limits:
     # -- ingest -------------------------------------------------------------------------------
     block_bytes: int = 16 << 20  # one parse unit: big enough to amortise, small enough to bound memory (PERF §5)
     held_events: int = 3_000_000  # lookups held in memory, 45 bytes each; more go to disk
+    sought_bytes: int = 16 << 20  # smaller files are read as fast as searched for the time asked for
+    disorder_s: float = 60.0  # lines out of order by no more are found by that search (PERF §3)
     cached_bytes: int = 4 << 20  # smaller inputs are read again as fast as they are found
     cache_bytes: int = 2 << 30  # of all that is kept between runs
     line_bytes: int = 8 << 20  # a longer line is counted as bad: no log line is that long, a JSON bomb is

@@ -45,7 +45,7 @@ def discover(paths: Sequence[str]) -> list[Source]:
             if identity is not None:
                 inodes.add(identity)
     sources = [found[p] for p in sorted(found)]
-    return [replace(s, fallback=name) for s, name in zip(sources, _names([s.path for s in sources]), strict=True)]
+    return [replace(s, fallback=name) for s, name in zip(sources, named([s.path for s in sources]), strict=True)]
 
 
 _Found = tuple[Source, tuple[int, int] | None]
@@ -108,8 +108,8 @@ def stem(path: str) -> str:
     return name
 
 
-def _names(paths: list[str]) -> list[str]:
-    """Name each file: its stem, or the nearest folder in which files of one stem differ (edge-a/access.log)."""
+def named(paths: list[str]) -> list[str]:
+    """Return a name for each file: its stem, or the nearest folder in which files of one stem differ (edge-a/x.log)."""
     by_stem: dict[str, list[str]] = {}
     for path in paths:
         by_stem.setdefault(stem(path), []).append(path)

@@ -298,6 +298,11 @@ class _Packer:
         return None
 
 
+def is_compressed(head: bytes) -> bool:
+    """Return whether a file that begins so is compressed."""
+    return head.startswith((_GZIP, _ZSTD))
+
+
 def _part(raw: _Counted, window: Window) -> Fill:
     """Return what fills a buffer with the bytes of a window."""
     raw.raw.seek(window.start)
@@ -502,7 +507,7 @@ def _picked(path: str, numbers: list[int], marks: Sequence[tuple[int, int]]) -> 
     """Read only the blocks that hold lines; None where the file is compressed or has changed since."""
     found: dict[int, str] = {}
     with suppress(OSError), open(path, "rb") as raw:
-        if raw.read(len(_ZSTD)).startswith((_GZIP, _ZSTD)):
+        if is_compressed(raw.read(len(_ZSTD))):
             return None
         for (first, start), (stop, end) in pairwise(marks):
             if not (here := [n for n in numbers if first <= n < stop]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -46,10 +46,11 @@ class Memory:
 
     def remember(
         self, books: Books, log: ReadLog, late: Mapping[int, datetime], events: tuple[Events, pl.DataFrame],
-        known: Mapping[int, Kept],
+        known: Mapping[int, Kept], sought: Collection[int],
     ) -> None:  # fmt: skip
         """Keep for another run what was read whole."""
-        new = [at for at, s in enumerate(self.sources) if self._worth(at, log) and not _same(known.get(at), s)]
+        whole = [at for at in range(len(self.sources)) if self._worth(at, log) and at not in sought]
+        new = [at for at in whole if not _same(known.get(at), self.sources[at])]
         for index in new:
             source, told = self.sources[index], books.told(index)
             kept = Kept(

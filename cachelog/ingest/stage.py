@@ -6,17 +6,11 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
 
-import polars as pl
-
-from cachelog.contract.event import EVENT, LABEL
-from cachelog.contract.events import Events, Part
-from cachelog.contract.finding import InputReport
 from cachelog.contract.limits import DEFAULT, Limits
-from cachelog.ingest.carry import carry_versions
 from cachelog.ingest.claim import Reader, UnitRead, read_unit
 from cachelog.ingest.clock import Zone, fixed_offset, from_mtime
 from cachelog.ingest.discover import Source, discover
@@ -25,43 +19,13 @@ from cachelog.ingest.ledger import Books
 from cachelog.ingest.lines import Piece, ReadLog, Unit, Window, units
 from cachelog.ingest.memory import Memory
 from cachelog.ingest.place import Inputs
+from cachelog.ingest.seek import Span, window
+from cachelog.ingest.staged import Read, Staged, assembled
 
 _THREADS = max(2, min(4, os.cpu_count() or 2))
 
 
-@dataclass(frozen=True)
-class Staged:
-    """What reading gave: the events, those that do not come by the million as a table (EVENT), in no particular order;
-    the inputs, whether it was interrupted, ReadLog.marks."""
-
-    bulk: Events
-    rare: pl.DataFrame
-    sources: tuple[Source, ...]
-    inputs: tuple[InputReport, ...]
-    partial: bool
-    marks: Mapping[int, Sequence[tuple[int, int]]]
-    keep: Callable[[], None]  # keeps what was read for another run, where that was asked for
-
-    @property
-    def events(self) -> pl.DataFrame:
-        """All events in one table, in no particular order."""
-        return pl.concat([self.bulk.all().collect(), self.rare])
-
-    def untimed(self) -> int:
-        """Return how many events have no time."""
-        none = pl.col("ts").null_count()
-        return (
-            sum(int(p.rows.lazy().select(none).collect().item()) for p in self.bulk.parts)
-            + self.rare["ts"].null_count()
-        )
-
-    def names(self, column: str) -> list[str]:
-        """Return the names of all models or replicas, sorted."""
-        where = [p.words if column == "model" else p.rows for p in self.bulk.parts]
-        found = [
-            t.lazy().select(pl.col(column).unique().cast(pl.String)).collect()[column] for t in [*where, self.rare]
-        ]
-        return pl.concat(found).drop_nulls().unique().sort().to_list()
+_EVER = Span()
 
 
 @dataclass(frozen=True)
@@ -72,6 +36,7 @@ class Asked:
     tz: str = "UTC"
     spool: str | None = None
     cache: bool = False
+    span: Span = _EVER  # of big files in order of time only this is read, with some slack
     progress: Callable[[int, int], None] | None = None
     limits: Limits = DEFAULT
 
@@ -91,6 +56,12 @@ def stage(
     memory = Memory(sources, asked.tz, asked.limits)
     known = memory.recall(books, log, gathered) if asked.cache else {}
     windows = {index: Window(kept.size, kept.lines + 1, sources[index].size) for index, kept in known.items()}
+    sought = {
+        index: found
+        for index, source in enumerate(sources)
+        if index not in known and (found := window(index, source, asked.span, reader, asked.limits))
+    }
+    windows |= sought
     stream = units(
         sources, log, piece=_piece(envelopes), limits=asked.limits, spool=asked.spool, windows=windows,
         advance=_meter(sources, windows, asked.progress),
@@ -99,28 +70,11 @@ def stage(
         books.add(read.books)
         gathered.add(unit, read)
     inputs, bulk, rare = books.report(sources, log), gathered.bulk(), gathered.rare()
-    keep = partial(_nothing)
+    keep: Callable[[], None] = lambda: None  # noqa: E731
     if asked.cache and not log.interrupted:
-        keep = partial(memory.remember, books, log, gathered.late, (bulk, rare), known)
-    named, carried = _named(bulk, carry_versions(rare), sources)
-    return Staged(named, carried, sources, inputs, log.interrupted, log.marks, keep)
-
-
-def _nothing() -> None:
-    """Keep nothing for another run."""
-
-
-def _named(bulk: Events, rare: pl.DataFrame, sources: Sequence[Source]) -> tuple[Events, pl.DataFrame]:
-    """Name replicas after their file where nothing else names them."""
-    of_file = pl.lit(pl.Series([s.fallback for s in sources], dtype=LABEL)).gather(pl.col("source"))
-    named = pl.coalesce("replica", of_file).alias("replica")
-    parts = tuple(replace(part, rows=part.rows.with_columns(named)) if _nameless(part) else part for part in bulk.parts)
-    one = pl.when(pl.col("op") != "rollout").then(named).otherwise(pl.col("replica")).alias("replica")
-    return Events(parts), rare.with_columns(one).select(list(EVENT))
-
-
-def _nameless(part: Part) -> bool:
-    return not isinstance(part.rows, pl.DataFrame) or part.rows["replica"].null_count() > 0
+        keep = partial(memory.remember, books, log, gathered.late, (bulk, rare), known, sought)
+    parts = tuple(sources[index].path for index in sought)
+    return assembled(Read(bulk, rare, sources, inputs, log.interrupted, log.marks, parts), keep)
 
 
 def _reader(
