@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from cachelog.dialects import torchserve
@@ -69,3 +71,26 @@ def test_requests_and_metrics_are_quiet(tmp_path, sample):
 
 def test_a_line_that_only_looks_like_the_access_log_is_left_alone(tmp_path):
     assert read_lines(tmp_path, '2026-11-23T15:14:18,248 - /metrics "x"').inputs[0].format != "torchserve"
+
+
+LAYOUT = {
+    "instant": {"epochSecond": 1795446832, "nanoOfSecond": 719000000}, "thread": "W-9000-fraud_1.0-stdout", "level": "INFO",
+    "loggerName": "MODEL_LOG", "message": "prediction cache hit key=f1", "endOfBatch": False, "threadId": 51,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("engine", ["native", "polars"])
+def test_json_layouts_say_the_same(tmp_path, engine, monkeypatch):
+    monkeypatch.setenv("CACHELOG_ENGINE", engine)
+    ecs = {
+        "@timestamp": "2026-11-23T15:14:06.245Z",
+        "process.thread.name": "main",
+        "log.logger": "org.pytorch.serve.wlm.ModelVersionedRefs",
+        "message": "Setting default version to 2.0 for model fraud",
+    }
+    found = events(read_lines(tmp_path, json.dumps(LAYOUT), json.dumps(ecs)))
+    assert found.select(SHAPE).rows() == [
+        ("lookup", "hit", "fraud", "1.0", None),
+        ("rollout", None, "fraud", "2.0", "set-default"),
+    ]
+    assert found["ts"].dt.to_string("%T%.3f").to_list() == ["15:13:52.719", "15:14:06.245"]

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from cachelog.contract import pairs
+from cachelog.contract import pairs, prose
 from cachelog.contract.pairs import Wanted
 
 #: What lines about caches, models and starts cannot do without.
@@ -28,6 +28,14 @@ _DIGEST = r"(?i)\b(?:sha(?:256)?|digest|checksum)[ :]+(?:sha256:)?([0-9a-f]{8,64
 _FAILED = r"(?is)\b(?:fail|error|unable|cannot|could not|couldn't).*?: (.+)$"
 _ASIDE = r"\(([^()]+)\)\W*$"
 
+#: Words that only lines about lookups and entries have.
+_OF_CACHE = r"(?i)\b(?:hits?|miss(?:es|ed)?|stale|bypass(?:ed)?|evict(?:ed|ing|ion)?|expired?)\b"
+#: Lines of tracebacks, which quote code and messages.
+_TRACEBACK = (
+    r"^(?:\s|Traceback |During handling of |The above exception |Caused by: |"
+    r"[A-Za-z_][A-Za-z0-9_.]*(?:Error|Exception|Exit|Interrupt)\b)"
+)
+
 
 def telling(text: pl.Expr) -> pl.Expr:
     """Return whether a text may be about a cache, a model or a start."""
@@ -35,10 +43,32 @@ def telling(text: pl.Expr) -> pl.Expr:
 
 
 def read(cut: pl.DataFrame) -> pl.DataFrame:
-    """Return PARSED rows of messages cut from their heads: row, time, message, and about (which cache the head names)."""
+    """Return PARSED rows of messages without their heads: row, time, about (which cache the head names), message."""
     paired = cut["message"].str.contains("=", literal=True)
     pieces = [_of_pairs(cut.filter(paired)), _of_words(cut.filter(~paired))]
     return pl.concat(pieces, how="diagonal").sort("row")
+
+
+def printed(cut: pl.DataFrame, model: str, version: str, *, quiet: str | None = None) -> pl.DataFrame:
+    """Read what code that runs in a model server prints; `cut` names in two columns the model and version it runs for.
+
+    Of lookups and entries it speaks of that model, of loads only where it names it; lines of tracebacks, and those
+    that match `quiet`, say nothing.
+    """
+    message = pl.col("message")
+    silent = message.str.contains(_TRACEBACK) | (message.str.contains(quiet) if quiet else pl.lit(False))
+    spoken = cut.filter(telling(message) & ~silent).rename({model: "_of", version: "_at"})
+    if "about" not in spoken.columns:
+        spoken = spoken.with_columns(about=pl.lit(None, pl.String))
+    found = read(spoken)
+    given = {name: pl.col(name) if name in found.columns else pl.lit(None, pl.String) for name in ("model", "version")}
+    asked = [pl.col(name).is_not_null() for name in ("outcome", "hit") if name in found.columns]
+    of_cache = pl.any_horizontal(message.str.contains(_OF_CACHE).fill_null(False), *asked)
+    of = pl.coalesce(given["model"], pl.when(of_cache).then(pl.col("_of")))
+    mine = pl.coalesce(of, prose.model(message)) == pl.col("_of")
+    return found.with_columns(model=of, version=pl.coalesce(given["version"], pl.when(mine).then(pl.col("_at")))).drop(
+        "_of", "_at"
+    )
 
 
 def _of_pairs(cut: pl.DataFrame) -> pl.DataFrame:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from cachelog.contract import prose, sentences
+from cachelog.contract import sentences
 from cachelog.contract.heads import LEVEL, TIME
 
 NAME = "torchserve"
@@ -17,6 +17,7 @@ SOURCE = (
     "pytorch/serve frontend/server/src/main/resources/log4j2.xml, wlm/WorkerThread.java, wlm/ModelVersionedRefs.java"
 )
 BLIND = "TorchServe itself logs no cache lookups: hits and misses are there only where a handler prints them"
+ORIGIN = r"^(?:org\.pytorch\.serve\.|(?:MODEL|ACCESS)_LOG$|(?:MODEL|TS|TELEMETRY)_METRICS$)"
 HINTS = ("org.pytorch.serve.", "MODEL_LOG", "ACCESS_LOG", "_METRICS", "|#hostname:", " HTTP/", "gRPC")
 SAMPLES = (
     "2026-11-23T15:14:06,245 [DEBUG] epollEventLoopGroup-3-3 org.pytorch.serve.wlm.ModelVersionedRefs - "
@@ -48,7 +49,7 @@ SAMPLES = (
 )
 
 _LOGGER = r"(?:org\.pytorch\.serve\.[A-Za-z0-9_.$]+|MODEL_LOG|ACCESS_LOG|[A-Z]+_METRICS)"
-_RECORD = rf"(?s)^(?:({TIME}) )?\[?{LEVEL} *\]? +(\S+) ({_LOGGER}) -(?: (.*))?$"
+_RECORD = rf"(?s)^(?:({TIME}) )?(?:\[?{LEVEL} *\]? +)?(\S+) ({_LOGGER}) -(?: (.*))?$"
 _PARTS = ("time", "thread", "logger", "message")
 _ACCESS = rf'^(?:{TIME} - )?(?:/[0-9a-fA-F.:%\[\]]+|null) "(?:[A-Z]+|gRPC) \S+ \S+" [0-9]{{3}} [0-9]+$'
 _METRIC = rf"^(?:{TIME} - )?[A-Za-z_][A-Za-z0-9_]*\.[A-Za-z]+:[0-9.eE+-]+\|#[^|]*\|#hostname:"
@@ -60,12 +61,8 @@ _DEFAULT = r"^Setting default version to (\S+) for model (\S+)$"
 _REMOVED = r"^Removed model: (\S+) version: (\S+)$"
 _FAILED = r"(?s)^Load model failed: ([^,]+), error: (.*)$"
 _BOOTED = r"(?s)^\s*(?:$|Torchserve version: )"  # the configuration that ModelServer prints once in each start
-#: Printed by handlers, and no statements of theirs: tracebacks, and how the worker process came up.
-_NOT_SAID = (
-    r"^(?:\s|Traceback |[A-Za-z_.]*(?:Error|Exception|Exit|Interrupt)\b|Torch worker started|Successfully loaded /|"
-    r"During handling of |The above exception )"
-)
-_OF_CACHE = r"(?i)\b(?:hits?|miss(?:es|ed)?|stale|bypass(?:ed)?|evict(?:ed|ing|ion)?|expired?)\b"
+#: What the worker process prints of itself.
+_UNSAID = r"^(?:Torch worker started|Successfully loaded /)"
 
 
 def claim(text: pl.Expr) -> pl.Expr:
@@ -78,7 +75,10 @@ def parse(lines: pl.DataFrame) -> pl.DataFrame:
     text, printed = pl.col("text"), pl.col("thread").str.contains("-std(?:out|err)$")
     by_handlers = text.str.contains_any(["-stdout ", "-stderr "]) & sentences.telling(text)
     cut = _cut(lines.filter(by_handlers | text.str.contains_any(list(_SAYS))))
-    return pl.concat([_server(cut.filter(~printed)), _handlers(cut.filter(printed))], how="diagonal")
+    return pl.concat(
+        [_server(cut.filter(~printed)), sentences.printed(cut.filter(printed), "of", "at", quiet=_UNSAID)],
+        how="diagonal",
+    )
 
 
 def _cut(lines: pl.DataFrame) -> pl.DataFrame:
@@ -141,19 +141,3 @@ def _reason() -> pl.Expr:
         .when(said.str.ends_with("-> WORKER_ERROR"))
         .then(pl.lit("worker answered with an error"))
     )
-
-
-def _handlers(cut: pl.DataFrame) -> pl.DataFrame:
-    """Read what handlers print; of caches it is about the worker's model, of loads only where it names that model."""
-    printed = cut.filter(sentences.telling(pl.col("message")) & ~pl.col("message").str.contains(_NOT_SAID))
-    read = sentences.read(printed.with_columns(about=pl.lit(None, pl.String)))
-    said = pl.col("message").str.contains(_OF_CACHE) | _answered(read)
-    given = {name: pl.col(name) if name in read.columns else pl.lit(None, pl.String) for name in ("model", "version")}
-    model = pl.coalesce(given["model"], pl.when(said).then(pl.col("of")))
-    mine = pl.coalesce(model, prose.model(pl.col("message"))) == pl.col("of")
-    return read.with_columns(model=model, version=pl.coalesce(given["version"], pl.when(mine).then(pl.col("at"))))
-
-
-def _answered(read: pl.DataFrame) -> pl.Expr:
-    told = [pl.col(name).is_not_null() for name in ("outcome", "hit") if name in read.columns]
-    return pl.any_horizontal(pl.lit(False), *told)

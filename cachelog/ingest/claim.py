@@ -133,18 +133,45 @@ def _read(data: memoryview, reading: _Reading) -> None:
 def _note_json(scanned: json_scan.Scanned, reading: _Reading, depth: int) -> None:
     """Enter scanned lines into the books; an object whose message is itself a log line is read as that line."""
     code = list(reading.reader.dialects).index(json_app.NAME)
-    said = scanned.said
+    said, dialects = scanned.said, reading.reader.dialects
     reading.books.claim(said.rows["row"].to_numpy(), code)
     reading.books.claim(scanned.bad, code, BAD)
     reading.books.state[scanned.blank] = QUIET
-    wrapping = _wraps(said.words) if depth > 0 else None
+    wrapping = _wrapping(said, dialects) if depth > 0 else None
     if wrapping is None or not wrapping.any():
         reading.parts.append(said)
         return
-    outer = said.where(said.of(wrapping))
-    messages = outer.rows.with_columns(message=outer.of(said.words["message"]))
-    inner = _read_messages(messages, reading, depth - 1)
+    inner = _read_messages(_messages(said.where(wrapping), dialects), reading, depth - 1)
     reading.parts.append(said.where(~said.rows["row"].is_in(inner.implode())))
+
+
+def _wrapping(said: Said, dialects: Mapping[str, ModuleType]) -> pl.Series | None:
+    """Return which rows are nothing but a message that may be a line of its own; None for none."""
+    if (words := _wraps(said.words)) is None:
+        return None
+    alone = said.of(words)
+    known = _known(said.rows, dialects)
+    return alone if known is None else alone | (known & said.of(said.words["message"]).is_not_null())
+
+
+def _known(rows: pl.DataFrame, dialects: Mapping[str, ModuleType]) -> pl.Series | None:
+    """Return which rows are from a logger that a dialect knows (its ORIGIN); None for none."""
+    origins = [module.ORIGIN for module in dialects.values() if hasattr(module, "ORIGIN")]
+    if "origin" not in rows.columns or not origins:
+        return None
+    distinct = rows.select(pl.col("origin").cast(pl.String).unique().alias("name"))
+    known = distinct.filter(pl.col("name").str.contains("|".join(origins)))["name"].to_list()
+    return rows.select(pl.col("origin").cast(pl.String).is_in(known).fill_null(False)).to_series() if known else None
+
+
+def _messages(outer: Said, dialects: Mapping[str, ModuleType]) -> pl.DataFrame:
+    """Return the rows with their messages; what a known logger says begins with thread and logger: a b.C - message."""
+    rows = outer.rows.with_columns(message=outer.of(outer.words["message"]))
+    if (known := _known(rows, dialects)) is None:
+        return rows
+    thread = pl.col("context").cast(pl.String) + " " if "context" in rows.columns else pl.lit(None, pl.String)
+    headed = pl.concat_str(thread.fill_null(""), pl.col("origin").cast(pl.String), pl.lit(" - "), "message")
+    return rows.with_columns(message=pl.when(known).then(headed).otherwise("message"))
 
 
 def _wraps(words: pl.DataFrame) -> pl.Series | None:
