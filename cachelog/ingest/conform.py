@@ -297,7 +297,8 @@ def _is_event() -> pl.Expr:
         & (model.is_not_null() | pl.col("url").is_null() & (pl.col("cache").fill_null("") != "edge"))
     )
     target = pl.coalesce(_label("to_version"), _label("version")).is_not_null()
-    rollout = (op == "rollout") & model.is_not_null() & target
+    declared = pl.col("op").is_not_null()  # by a dialect; carry.py finds its version or drops it
+    rollout = (op == "rollout") & model.is_not_null() & (target | declared)
     fleet = op.is_in(["restart", "flush", "sample"])
     about_model = op.is_in(["load_start", "load", "load_fail", "unload", "evict", "expire"]) & model.is_not_null()
     return (lookup | rollout | fleet | about_model).fill_null(False)
