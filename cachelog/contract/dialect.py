@@ -8,6 +8,7 @@ A dialect (cachelog/dialects/NAME.py) has
     LAST_RESORT: bool                            optional: lines are offered to it after all others
     ORIGIN: str                                  optional, a regex: of the loggers (or files) that JSON lines of this
                                                  system name; of such "thread logger - message" is read
+    BRACED: bool                                 optional: it has lines that look like JSON and are none
     HINTS: tuple[str, ...]                       optional: of these literals every claimed line holds at least one
     BLIND: str | None                            optional: what the logs of this system cannot tell, one sentence
     SOURCE: str                                  optional: where the format is defined

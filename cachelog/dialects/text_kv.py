@@ -51,6 +51,7 @@ _OWNED = "|".join(
         r" (?:org\.pytorch\.serve\.[A-Za-z0-9_.$]+|MODEL_LOG|ACCESS_LOG|[A-Z]+_METRICS) -(?: |$)",  # TorchServe
         rf'^{TIME} - (?:(?:/[0-9a-fA-F.:%\[\]]+|null) "|[A-Za-z0-9_]+\.[A-Za-z]+:[0-9.eE+-]+\|#)',  # and its short logs
         rf"^{LEVEL} {TIME} \S+ \S+(?: \S+){{0,3}}? (?:--|[A-Za-z_]+\.py:[0-9]+ -) ",  # Ray Serve
+        rf"^{TIME} \[mlserver[A-Za-z0-9_.]*\](?:\[[^\]]+\])? {LEVEL} - ",  # MLServer
     )
 )
 _CONSOLE = rf"(?s)^({TIME})\t{LEVEL}((?:\t[^\t{{ ]+)*)\t([^\t]*)(?:\t(\{{.*\}}))?$"

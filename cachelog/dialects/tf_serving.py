@@ -27,8 +27,6 @@ SAMPLES = (
     "servable version {name: toy version: 3}: Not found: Could not find SavedModel .pb",
     "2021-03-02 08:14:11.310111: E tensorflow_serving/core/aspired_versions_manager.cc:379] Servable {name: "
     "toy version: 3} cannot be loaded: Not found: Could not find SavedModel .pb",
-    "E tensorflow_serving/core/loader_harness.cc:104] Servable: {name: shi version: 1} load failure: Not "
-    "found: Op type not registered 'FIFOQueueV2'",
     "2018-01-09 21:38:04.021915: I tensorflow_serving/model_servers/main.cc:147] Building single TensorFlow "
     "model file config: model_name: mnist model_base_path: /root/ml",
     "2018-01-09 21:38:04.134781: I external/org_tensorflow/tensorflow/core/platform/cpu_feature_guard.cc:137]"

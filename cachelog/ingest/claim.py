@@ -126,6 +126,8 @@ def _read(data: memoryview, reading: _Reading) -> None:
         return _read_texts(_texts(data, reading.books, None), reading, DEPTH)
     scanned = json_scan.scan(data)
     _note_json(scanned, reading, DEPTH)
+    if len(scanned.bad):
+        _read_braced(_texts(data, reading.books, scanned.bad), reading)
     if len(scanned.other):
         _read_texts(_texts(data, reading.books, scanned.other), reading, DEPTH)
 
@@ -223,13 +225,25 @@ def _read_texts(lines: pl.DataFrame, reading: _Reading, depth: int) -> None:
     reading.books.state[cleaned["row"].filter(blank).to_numpy()] = QUIET
     lines = _read_json_texts(cleaned.filter(~blank) if blank.any() else cleaned, reading, depth)
     for code, dialect in _in_turn(reading.reader.dialects):
-        mine = lines.select(dialect.claim(pl.col("text")).fill_null(False)).to_series()
-        if not mine.any():
-            continue
-        claimed = lines if mine.all() else lines.filter(mine)
-        reading.books.claim(claimed["row"].to_numpy(), code)
-        reading.parts.append(grouped(_checked(dialect.parse(claimed))))
-        lines = lines.filter(~mine)
+        lines = _offered(lines, code, dialect, reading)
+
+
+def _read_braced(lines: pl.DataFrame, reading: _Reading) -> None:
+    """Give lines that are no JSON after all to the dialects that write such lines."""
+    for code, dialect in enumerate(reading.reader.dialects.values()):
+        if getattr(dialect, "BRACED", False) and lines.height:
+            lines = _offered(lines, code, dialect, reading)
+
+
+def _offered(lines: pl.DataFrame, code: int, dialect: ModuleType, reading: _Reading) -> pl.DataFrame:
+    """Let a dialect read the lines that it claims; return the others."""
+    mine = lines.select(dialect.claim(pl.col("text")).fill_null(False)).to_series()
+    if not mine.any():
+        return lines
+    claimed = lines if mine.all() else lines.filter(mine)
+    reading.books.claim(claimed["row"].to_numpy(), code)
+    reading.parts.append(grouped(_checked(dialect.parse(claimed))))
+    return lines.filter(~mine)
 
 
 def _in_turn(dialects: Mapping[str, ModuleType]) -> list[tuple[int, ModuleType]]:
@@ -253,4 +267,5 @@ def _read_json_texts(lines: pl.DataFrame, reading: _Reading, depth: int) -> pl.D
     said = scanned.said.renumbered(pl.Series(rows, dtype=pl.UInt32))
     none = np.zeros(0, np.uint32)
     _note_json(json_scan.Scanned(said, rows[scanned.bad], none, none), reading, depth)
+    _read_braced(objects[scanned.bad], reading)
     return lines.filter(~mine)

@@ -80,6 +80,7 @@ PHRASES = (
         "rollout",
         r"\broll(?:ed|ing)? ?out\b|\bdeploy(?:ed|ing|ment)?\b|\bpromot(?:e|ed|ion|ing)\b|\bregistry\b|"
         r"\b(?:default|current|active|target) version\b|\bversion (?:changed?|switch(?:ed)?|update[d]?)\b",
+        rf"\b(?:{_FAILED})\b(?: to)? (?:re)?load\b",
     ),
     Phrase(
         "load_fail",
@@ -108,7 +109,7 @@ PHRASES = (
         r"\bstarted server process\b|"
         r"\b(?:server|service|process|replica|pod|app|application) (?:re)?start(?:ing|ed|up|s)?\b",
         rf"\b(?:{_DONE}|waiting|ready|after|request|job|task|thread|worker|session|span|timer|probe|upload|download|"
-        r"batch)\b",
+        r"batch|loop|pool|monitor\w*|initiali[sz]\w*)\b",
     ),
 )
 
