@@ -49,26 +49,29 @@ def read(cut: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(pieces, how="diagonal").sort("row")
 
 
-def printed(cut: pl.DataFrame, model: str, version: str, *, quiet: str | None = None) -> pl.DataFrame:
-    """Read what code that runs in a model server prints; `cut` names in two columns the model and version it runs for.
+def printed(cut: pl.DataFrame, quiet: str | None = None, of: tuple[str, str] | None = None) -> pl.DataFrame:
+    """Return PARSED rows of what code that runs in a model server prints: row, time, message of each line in `cut`.
 
-    Of lookups and entries it speaks of that model, of loads only where it names it; lines of tracebacks, and those
-    that match `quiet`, say nothing.
+    `of` names the columns of `cut` with the model and version that the code runs for: of lookups and entries it speaks
+    of that model, of loads only where it names it. Tracebacks, and what matches `quiet`, say nothing.
     """
     message = pl.col("message")
     silent = message.str.contains(_TRACEBACK) | (message.str.contains(quiet) if quiet else pl.lit(False))
-    spoken = cut.filter(telling(message) & ~silent).rename({model: "_of", version: "_at"})
-    if "about" not in spoken.columns:
-        spoken = spoken.with_columns(about=pl.lit(None, pl.String))
-    found = read(spoken)
+    spoken = cut.filter(telling(message).fill_null(False) & ~silent)
+    named = spoken.rename({of[0]: "_of", of[1]: "_at"}) if of else spoken
+    found = read(named.with_columns(about=pl.lit(None, pl.String)))
+    return _of_its_model(found) if of else found
+
+
+def _of_its_model(found: pl.DataFrame) -> pl.DataFrame:
+    message = pl.col("message")
     given = {name: pl.col(name) if name in found.columns else pl.lit(None, pl.String) for name in ("model", "version")}
     asked = [pl.col(name).is_not_null() for name in ("outcome", "hit") if name in found.columns]
     of_cache = pl.any_horizontal(message.str.contains(_OF_CACHE).fill_null(False), *asked)
-    of = pl.coalesce(given["model"], pl.when(of_cache).then(pl.col("_of")))
-    mine = pl.coalesce(of, prose.model(message)) == pl.col("_of")
-    return found.with_columns(model=of, version=pl.coalesce(given["version"], pl.when(mine).then(pl.col("_at")))).drop(
-        "_of", "_at"
-    )
+    model = pl.coalesce(given["model"], pl.when(of_cache).then(pl.col("_of")))
+    mine = pl.coalesce(model, prose.model(message)) == pl.col("_of")
+    version = pl.coalesce(given["version"], pl.when(mine).then(pl.col("_at")))
+    return found.with_columns(model=model, version=version).drop("_of", "_at")
 
 
 def _of_pairs(cut: pl.DataFrame) -> pl.DataFrame:

@@ -52,7 +52,7 @@ def parse(lines: pl.DataFrame) -> pl.DataFrame:
     registry = pl.col("message").str.contains(rf"{_LOADED}|{_UNLOADED}|{_FAILED}")
     logged = cut.filter(~registry & ~pl.col("message").str.contains(_ALL))
     return pl.concat(
-        [_registry(cut.filter(registry)), sentences.printed(logged, "model", "version", quiet=_ITSELF)], how="diagonal"
+        [_registry(cut.filter(registry)), sentences.printed(logged, _ITSELF, ("model", "version"))], how="diagonal"
     )
 
 

@@ -71,10 +71,7 @@ def parse(lines: pl.DataFrame) -> pl.DataFrame:
     cut = _cut(lines.filter(sentences.telling(pl.col("text"))))
     multiplexed = pl.col("message").str.contains(_MULTIPLEXED)
     own = pl.col("component").is_in(["controller", "proxy", "http_proxy", "grpc_proxy"]).fill_null(False)
-    logged = cut.filter(~multiplexed & ~own).with_columns(
-        _model=pl.lit(None, pl.String), _version=pl.lit(None, pl.String)
-    )
-    read = sentences.printed(logged, "_model", "_version", quiet=_ITSELF)
+    read = sentences.printed(cut.filter(~multiplexed & ~own), _ITSELF)
     return pl.concat([_models(cut.filter(multiplexed)), read.drop("component", "request")], how="diagonal")
 
 

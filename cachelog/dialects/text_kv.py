@@ -52,6 +52,10 @@ _OWNED = "|".join(
         rf'^{TIME} - (?:(?:/[0-9a-fA-F.:%\[\]]+|null) "|[A-Za-z0-9_]+\.[A-Za-z]+:[0-9.eE+-]+\|#)',  # and its short logs
         rf"^{LEVEL} {TIME} \S+ \S+(?: \S+){{0,3}}? (?:--|[A-Za-z_]+\.py:[0-9]+ -) ",  # Ray Serve
         rf"^{TIME} \[mlserver[A-Za-z0-9_.]*\](?:\[[^\]]+\])? {LEVEL} - ",  # MLServer
+        r" (?:c\.i\.w\.m|com\.ibm\.watson\.modelmesh)\.[A-Za-z0-9_.$]+ - ",  # ModelMesh
+        rf"^{TIME} (?:[0-9]+ kserve(?:\.trace)? |(?:[0-9]+ )?uvicorn\.(?:error|access) {LEVEL}: )",  # KServe
+        rf"^{TIME} \[{LEVEL}\] \[(?:cli|[a-z_]*api_server|(?:entry_)?service|runner|monitoring)[:\]]",  # BentoML
+        rf"^{TIME} {LEVEL} mlflow[A-Za-z0-9_.]*: ",  # MLflow
     )
 )
 _CONSOLE = rf"(?s)^({TIME})\t{LEVEL}((?:\t[^\t{{ ]+)*)\t([^\t]*)(?:\t(\{{.*\}}))?$"

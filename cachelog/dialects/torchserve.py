@@ -76,7 +76,7 @@ def parse(lines: pl.DataFrame) -> pl.DataFrame:
     by_handlers = text.str.contains_any(["-stdout ", "-stderr "]) & sentences.telling(text)
     cut = _cut(lines.filter(by_handlers | text.str.contains_any(list(_SAYS))))
     return pl.concat(
-        [_server(cut.filter(~printed)), sentences.printed(cut.filter(printed), "of", "at", quiet=_UNSAID)],
+        [_server(cut.filter(~printed)), sentences.printed(cut.filter(printed), _UNSAID, ("of", "at"))],
         how="diagonal",
     )
 
