@@ -14,12 +14,12 @@ SAID = ("mnist", "isvc-60ac5fc3c4", "model")
 
 LINES = {
     (f"model-load-{ID}", f"Starting load for model {ID} type=rt:triton"): ("load_start", None, *SAID, None, None),
-    (f"model-load-{ID}", f"Load of model {ID} type=rt:triton completed in 2001ms"): ("load", None, *SAID, 2.001, None),
+    (f"model-load-{ID}", f"Load of model {ID} type=rt:triton completed in 2001ms"): ("load", None, *SAID, pytest.approx(2.001), None),
     (f"model-load-{ID}", f"Load failed for model {ID} type=rt:triton after 36078ms"): (
         "load_fail", None, *SAID, None, "load failed",
     ),
     (f"model-load-{ID}", f"Model load failed for {ID} type=rt:triton"): None,
-    (f"invoke-ex-{ID}", "Cache miss for model invocation, held up 2010ms"): ("lookup", "miss", *SAID, 2.01, None),
+    (f"invoke-ex-{ID}", "Cache miss for model invocation, held up 2010ms"): ("lookup", "miss", *SAID, pytest.approx(2.01), None),
     ("x", f"Eviction triggered for model {ID} (weight=12500 / 97MiB)"): ("evict", None, *SAID, None, None),
     ("x", f"Evicted model {ID} from local cache, last used 3 minutes ago (1ms), invoked 2 times"): None,
     ("x", f"Unload of {ID} completed in 11367ms"): ("unload", None, *SAID, None, None),

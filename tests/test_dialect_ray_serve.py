@@ -17,7 +17,9 @@ MISS = ("lookup", "miss", "spam", "v41", "d6khn5yi", None)
 
 LINES = {
     HEAD + "Loading model 'spam:v41'.": [MISS, LOAD_START],
-    HEAD + "Successfully loaded model 'spam:v41' in 51.5ms.": [("load", None, "spam", "v41", "d6khn5yi", 0.0515)],
+    HEAD + "Successfully loaded model 'spam:v41' in 51.5ms.": [
+        ("load", None, "spam", "v41", "d6khn5yi", pytest.approx(0.0515))
+    ],
     HEAD + "Successfully unloaded model 'spam:v41' in 0.1ms.": [("evict", None, "spam", "v41", "d6khn5yi", None)],
     IDLE + "Successfully unloaded model 'rank-v1' in 0.1ms.": [("unload", None, "rank-v1", None, "d6khn5yi", None)],
     HEAD + "Failed to load model 'a:2'. Error: no such model": [("load_fail", None, "a", "2", "d6khn5yi", None)],

@@ -83,7 +83,7 @@ def test_a_reload_may_ask_for_several_versions(tmp_path):
 
 
 def test_a_start_asks_for_nothing(tmp_path):
-    guard = record(21, "x").replace("x/y.cc", "core/platform/cpu_feature_guard.cc")
+    guard = record(21, "x").replace("tensorflow_serving/x/y.cc", "external/org_tensorflow/a/cpu_feature_guard.cc")
     lines = [adding(1), loading(2, 2), loaded(3, 2), adding(20), loading(20, 1), guard, loaded(22, 1)]
     assert rollouts(tmp_path, *lines) == []
 
@@ -93,3 +93,8 @@ def test_reloads_that_change_nothing_are_dropped_and_their_lines_are_accounted_f
     assert events(staged)["op"].to_list() == ["load"]
     (books,) = staged.inputs
     assert books.lines == books.events + books.quiet + books.joined + books.unclaimed + books.bad
+
+
+def test_tensorflow_in_other_servers_starts_nothing(tmp_path):
+    line = f"{T % 1}I tensorflow/core/platform/cpu_feature_guard.cc:142] This TensorFlow binary is optimized"
+    assert read_lines(tmp_path, line).inputs[0].quiet == 1

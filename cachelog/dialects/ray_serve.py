@@ -114,7 +114,7 @@ def _models(cut: pl.DataFrame) -> pl.DataFrame:
         model=model_ids.model(ids),
         version=model_ids.version(ids),
         reason=said.str.extract(_FAILED, 2),
-        seconds=said.str.extract(_LOADED, 2).cast(pl.Float64, strict=False) / 1000,
+        ms=said.str.extract(_LOADED, 2),
     ).filter(pl.col("op").is_not_null())
     missed = found.filter(pl.col("op") == "load_start").with_columns(op=pl.lit("lookup"), outcome=pl.lit("miss"))
     return pl.concat([found, missed], how="diagonal")

@@ -53,7 +53,7 @@ _UNLOADED = rf"^Done unloading (?:just-loaded )?servable version {_S}$"
 _FAILED = rf"(?s)^(?:Encountered an error for servable version {_S}|Servable: {_S} load failure): (.*)$"
 _ADDING = r"^\s*\(Re-\)adding model: (.+)$"
 _STARTED = r"^Building single TensorFlow model file config"
-_GUARD = r"cpu_feature_guard\.cc:"
+_GUARD = r"^external/org_tensorflow/.*cpu_feature_guard\.cc:"  # TensorFlow in Triton or Python has no such path
 
 
 def claim(text: pl.Expr) -> pl.Expr:

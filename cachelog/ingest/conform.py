@@ -371,7 +371,8 @@ def _seconds(events: pl.DataFrame) -> pl.Expr:
         _UNITS, default=None, return_dtype=pl.Float64
     )
     ms = pl.col("ms") if events.schema["ms"] == pl.Float64 else double(pl.col("ms"))
-    known = [pl.col("seconds").cast(pl.Float64, strict=False), ms / 1000]
+    # Polars divides a column by a number through its reciprocal, but one row exactly: only products are the same
+    known = [pl.col("seconds").cast(pl.Float64, strict=False), ms * 0.001]
     return pl.coalesce(*known, number * unit) if events["duration"].count() else pl.coalesce(*known)
 
 
