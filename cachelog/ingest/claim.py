@@ -135,45 +135,49 @@ def _read(data: memoryview, reading: _Reading) -> None:
 def _note_json(scanned: json_scan.Scanned, reading: _Reading, depth: int) -> None:
     """Enter scanned lines into the books; an object whose message is itself a log line is read as that line."""
     code = list(reading.reader.dialects).index(json_app.NAME)
-    said, dialects = scanned.said, reading.reader.dialects
-    reading.books.claim(said.rows["row"].to_numpy(), code)
+    reading.books.claim(scanned.said.rows["row"].to_numpy(), code)
     reading.books.claim(scanned.bad, code, BAD)
     reading.books.state[scanned.blank] = QUIET
-    wrapping = _wrapping(said, dialects) if depth > 0 else None
+    said = _read_known(scanned.said, reading)
+    wrapping = _wraps(said.words) if depth > 0 else None
     if wrapping is None or not wrapping.any():
         reading.parts.append(said)
         return
-    inner = _read_messages(_messages(said.where(wrapping), dialects), reading, depth - 1)
+    outer = said.where(said.of(wrapping))
+    messages = outer.rows.with_columns(message=outer.of(said.words["message"]))
+    inner = _read_messages(messages, reading, depth - 1)
     reading.parts.append(said.where(~said.rows["row"].is_in(inner.implode())))
 
 
-def _wrapping(said: Said, dialects: Mapping[str, ModuleType]) -> pl.Series | None:
-    """Return which rows are nothing but a message that may be a line of its own; None for none."""
-    if (words := _wraps(said.words)) is None:
-        return None
-    alone = said.of(words)
-    known = _known(said.rows, dialects)
-    return alone if known is None else alone | (known & said.of(said.words["message"]).is_not_null())
+def _read_known(said: Said, reading: _Reading) -> Said:
+    """Read what loggers say that a dialect knows (its ORIGIN) as lines of that dialect; return the other objects."""
+    for code, dialect in enumerate(reading.reader.dialects.values()):
+        if not hasattr(dialect, "ORIGIN") or not {"origin"} & set(said.rows.columns) or "message" not in said.words:
+            continue
+        known = _from(said.rows["origin"], dialect.ORIGIN)
+        if not known.any():
+            continue
+        mine = said.where(known)
+        lines = _headed(mine).drop_nulls()
+        left = _offered(lines, code, dialect, reading)["row"]
+        read = lines["row"].filter(~lines["row"].is_in(left.implode()))
+        reading.around.append(_around(mine.rows.filter(pl.col("row").is_in(read.implode()))))
+        said = said.where(~said.rows["row"].is_in(read.implode()))
+    return said
 
 
-def _known(rows: pl.DataFrame, dialects: Mapping[str, ModuleType]) -> pl.Series | None:
-    """Return which rows are from a logger that a dialect knows (its ORIGIN); None for none."""
-    origins = [module.ORIGIN for module in dialects.values() if hasattr(module, "ORIGIN")]
-    if "origin" not in rows.columns or not origins:
-        return None
-    distinct = rows.select(pl.col("origin").cast(pl.String).unique().alias("name"))
-    known = distinct.filter(pl.col("name").str.contains("|".join(origins)))["name"].to_list()
-    return rows.select(pl.col("origin").cast(pl.String).is_in(known).fill_null(False)).to_series() if known else None
+def _from(origin: pl.Series, pattern: str) -> pl.Series:
+    """Return where the name of a logger matches; there are few distinct ones."""
+    names = origin.cast(pl.String).unique().drop_nulls()
+    return origin.cast(pl.String).is_in(names.filter(names.str.contains(pattern)).implode()).fill_null(False)
 
 
-def _messages(outer: Said, dialects: Mapping[str, ModuleType]) -> pl.DataFrame:
-    """Return the rows with their messages; what a known logger says begins with thread and logger: a b.C - message."""
-    rows = outer.rows.with_columns(message=outer.of(outer.words["message"]))
-    if (known := _known(rows, dialects)) is None:
-        return rows
+def _headed(said: Said) -> pl.DataFrame:
+    """Return LINES of what a known logger says: thread and logger before the message, as in `a b.C - message`."""
+    rows = said.rows.with_columns(message=said.of(said.words["message"]).cast(pl.String))
     thread = pl.col("context").cast(pl.String) + " " if "context" in rows.columns else pl.lit(None, pl.String)
-    headed = pl.concat_str(thread.fill_null(""), pl.col("origin").cast(pl.String), pl.lit(" - "), "message")
-    return rows.with_columns(message=pl.when(known).then(headed).otherwise("message"))
+    head = pl.concat_str(thread.fill_null(""), pl.col("origin").cast(pl.String), pl.lit(" - "))
+    return rows.select("row", text=pl.concat_str(head, "message"))
 
 
 def _wraps(words: pl.DataFrame) -> pl.Series | None:
