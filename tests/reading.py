@@ -25,5 +25,5 @@ def read_lines(folder: Path, *lines: str | bytes, name: str = "app.log", tz: str
 def events(staged: Staged) -> pl.DataFrame:
     """Return the events by source, line, version, op and model, labels as strings."""
     return staged.events.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String)).sort(
-        "source", "line", "version", "op"
+        "source", "line", "version", "op", "model"
     )

@@ -37,6 +37,11 @@ def test_a_line_of_a_dialect_is_claimed_by_this_dialect_alone(name, sample):
     assert claims(DIALECTS, sample) == {name}
 
 
+@pytest.mark.parametrize(("name", "sample"), [(n, s) for n, s in SAMPLES if hasattr(DIALECTS[n], "HINTS")])
+def test_a_line_of_a_dialect_has_one_of_its_hints(name, sample):
+    assert any(hint in sample for hint in DIALECTS[name].HINTS)
+
+
 @pytest.mark.parametrize(("name", "sample"), SAMPLES)
 def test_no_envelope_claims_a_bare_line(name, sample):
     assert claims(ENVELOPES, sample) == set()

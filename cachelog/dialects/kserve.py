@@ -15,7 +15,7 @@ NAME = "kserve"
 SOURCE = "kserve/kserve python/kserve/kserve/logging.py, pkg/agent/puller.go"
 BLIND = "KServe logs no versions and no cache lookups, only which models its servers have"
 ORIGIN = r"^agent/(?:puller|syncer|watcher|main)\.go:[0-9]+$"
-HINTS = (" kserve", " uvicorn.", "kfserver:", "storage:", "agent/")
+HINTS = (" kserve", " uvicorn.", "kfserver:", "storage:", "http:", "web:", "agent/")
 SAMPLES = (
     "2024-05-06 09:12:03.481 1 kserve INFO [model_server.py:register_model():439] Registering model: wine",
     "2024-05-06 09:12:03.501 1 uvicorn.error INFO:     Started server process [1]",

@@ -18,7 +18,7 @@ SOURCE = (
 )
 BLIND = "TorchServe itself logs no cache lookups: hits and misses are there only where a handler prints them"
 ORIGIN = r"^(?:org\.pytorch\.serve\.|(?:MODEL|ACCESS)_LOG$|(?:MODEL|TS|TELEMETRY)_METRICS$)"
-HINTS = ("org.pytorch.serve.", "MODEL_LOG", "ACCESS_LOG", "_METRICS", "|#hostname:", " HTTP/", "gRPC")
+HINTS = ("org.pytorch.serve.", "MODEL_LOG", "ACCESS_LOG", "_METRICS", "|#hostname:", " HTTP/")
 SAMPLES = (
     "2026-11-23T15:14:06,245 [DEBUG] epollEventLoopGroup-3-3 org.pytorch.serve.wlm.ModelVersionedRefs - "
     "Setting default version to 2.0 for model churn",
@@ -51,7 +51,7 @@ SAMPLES = (
 _LOGGER = r"(?:org\.pytorch\.serve\.[A-Za-z0-9_.$]+|MODEL_LOG|ACCESS_LOG|[A-Z]+_METRICS)"
 _RECORD = rf"(?s)^(?:({TIME}) )?(?:\[?{LEVEL} *\]? +)?(\S+) ({_LOGGER}) -(?: (.*))?$"
 _PARTS = ("time", "thread", "logger", "message")
-_ACCESS = rf'^(?:{TIME} - )?(?:/[0-9a-fA-F.:%\[\]]+|null) "(?:[A-Z]+|gRPC) \S+ \S+" [0-9]{{3}} [0-9]+$'
+_ACCESS = rf'^(?:{TIME} - )?(?:/[0-9a-fA-F.:%\[\]]+|null) "(?:[A-Z]+|gRPC) \S+ HTTP/[0-9.]+" [0-9]{{3}} [0-9]+$'
 _METRIC = rf"^(?:{TIME} - )?[A-Za-z_][A-Za-z0-9_]*\.[A-Za-z]+:[0-9.eE+-]+\|#[^|]*\|#hostname:"
 
 _SAYS = (" State change ", "Setting default version", "Removed model: ", "Load model failed: ", "ModelServer -")
