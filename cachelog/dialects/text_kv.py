@@ -44,15 +44,16 @@ _PAIRED_START = (
 )
 _BEGINS = rf"^(?:[\[(<]?{TIME}[\])>]?{_AFTER}|{CLOCK} +\[|\[{LEVEL} *\]|<{LEVEL}>|{_LONG_LEVEL}(?::|\s)|{KLOG})"
 #: Records of servers that have dialects of their own.
+_TORCHSERVE = r"(?:org\.pytorch\.serve\.[A-Za-z0-9_.$]+|(?:MODEL|ACCESS)_LOG|(?:MODEL|TS|TELEMETRY)_METRICS)"
 _OWNED = "|".join(
     (
         rf"^{TIME}:? [IWEF] (?:[0-9]+ )?[A-Za-z0-9_./-]+:[0-9]+\]",  # Triton in ISO 8601, TensorFlow Serving
         rf"^{TIME} \[[a-z]+\] [0-9]+#[0-9]+: ",  # nginx's error log
-        r" (?:org\.pytorch\.serve\.[A-Za-z0-9_.$]+|MODEL_LOG|ACCESS_LOG|[A-Z]+_METRICS) -(?: |$)",  # TorchServe
+        rf"^(?:{TIME} )?\[?{LEVEL} *\]? +\S+ {_TORCHSERVE} -(?: |$)",  # TorchServe
         rf'^{TIME} - (?:(?:/[0-9a-fA-F.:%\[\]]+|null) "|[A-Za-z0-9_]+\.[A-Za-z]+:[0-9.eE+-]+\|#)',  # and its short logs
         rf"^{LEVEL} {TIME} \S+ \S+(?: \S+){{0,3}}? (?:--|[A-Za-z_]+\.py:[0-9]+ -) ",  # Ray Serve
         rf"^{TIME} \[mlserver[A-Za-z0-9_.]*\](?:\[[^\]]+\])? {LEVEL} - ",  # MLServer
-        r" (?:c\.i\.w\.m|com\.ibm\.watson\.modelmesh)\.[A-Za-z0-9_.$]+ - ",  # ModelMesh
+        rf"^{TIME} \[[^\]]+\] {LEVEL} +(?:c\.i\.w\.m|com\.ibm\.watson\.modelmesh)\.[A-Za-z0-9_.$]+ - ",  # ModelMesh
         rf"^{TIME} (?:[0-9]+ kserve(?:\.trace)? |(?:[0-9]+ )?uvicorn\.(?:error|access) {LEVEL}: )",  # KServe
         rf"^{TIME} \[{LEVEL}\] \[(?:cli|[a-z_]*api_server|(?:entry_)?service|runner|monitoring)[:\]]",  # BentoML
         rf"^{TIME} {LEVEL} mlflow[A-Za-z0-9_.]*: ",  # MLflow

@@ -48,7 +48,7 @@ SAMPLES = (
     "ff133-d644-40a3-b9b6-512eca0cd1f8,timestamp:1795446832",
 )
 
-_LOGGER = r"(?:org\.pytorch\.serve\.[A-Za-z0-9_.$]+|MODEL_LOG|ACCESS_LOG|[A-Z]+_METRICS)"
+_LOGGER = r"(?:org\.pytorch\.serve\.[A-Za-z0-9_.$]+|(?:MODEL|ACCESS)_LOG|(?:MODEL|TS|TELEMETRY)_METRICS)"
 _RECORD = rf"(?s)^(?:({TIME}) )?(?:\[?{LEVEL} *\]? +)?(\S+) ({_LOGGER}) -(?: (.*))?$"
 _PARTS = ("time", "thread", "logger", "message")
 _ACCESS = rf'^(?:{TIME} - )?(?:/[0-9a-fA-F.:%\[\]]+|null) "(?:[A-Z]+|gRPC) \S+ HTTP/[0-9.]+" [0-9]{{3}} [0-9]+$'
