@@ -37,6 +37,11 @@ def test_a_line_of_a_dialect_is_claimed_by_this_dialect_alone(name, sample):
     assert claims(DIALECTS, sample) == {name}
 
 
+@pytest.mark.parametrize(("name", "sample"), [(n, s) for n, s in SAMPLES if hasattr(DIALECTS[n], "HINTS")])
+def test_a_line_of_a_dialect_has_one_of_its_hints(name, sample):
+    assert any(hint in sample for hint in DIALECTS[name].HINTS)
+
+
 @pytest.mark.parametrize(("name", "sample"), SAMPLES)
 def test_no_envelope_claims_a_bare_line(name, sample):
     assert claims(ENVELOPES, sample) == set()
@@ -138,7 +143,7 @@ def everything_told(staged):
     by_path = {s.path: i for i, s in enumerate(staged.sources)}
     paths = pl.DataFrame({"source": list(by_path.values()), "path": list(by_path)}).cast({"source": pl.UInt32})
     found = events(staged).join(paths, on="source").drop("source")
-    return found.sort("path", "line", "model", "version"), sorted(staged.inputs, key=lambda i: i.path)
+    return found.sort("path", "line", "model", "version", "op"), sorted(staged.inputs, key=lambda i: i.path)
 
 
 @pytest.mark.parametrize("block", [1, 997, 5000])

@@ -6,6 +6,12 @@ A dialect (cachelog/dialects/NAME.py) has
     claim(text: pl.Expr) -> pl.Expr              Boolean: is this line mine? cheap literals first
     parse(lines: pl.DataFrame) -> pl.DataFrame   [row, text] of claimed lines -> PARSED rows
     LAST_RESORT: bool                            optional: lines are offered to it after all others
+    ORIGIN: str                                  optional, a regex: of the loggers (or files) that JSON lines of this
+                                                 system name; of such "thread logger - message" is read
+    BRACED: bool                                 optional: it has lines that look like JSON and are none
+    HINTS: tuple[str, ...]                       optional: of these literals every claimed line holds at least one
+    BLIND: str | None                            optional: what the logs of this system cannot tell, one sentence
+    SOURCE: str                                  optional: where the format is defined
 A claimed line for which parse returns no row, or a row that conform finds to say nothing, is quiet.
 One line may give several rows. Dialects hold no state: what spans lines (a load line without its
 version) is carried over afterwards, in ingest/carry.py.

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 _ALIASES: dict[str, tuple[str, ...]] = {
     "time": (
-        "timestamp", "@timestamp", "time", "ts", "t", "at", "datetime", "date_time", "_time", "eventTime",
-        "event_time", "asctime", "time_iso8601", "msec", "timeUnixNano", "created_at",
-        "__REALTIME_TIMESTAMP",
+        "timestamp_ns", "timestamp", "@timestamp", "time", "ts", "t", "at", "datetime", "date_time", "_time",
+        "eventTime", "event_time", "asctime", "time_iso8601", "msec", "timeUnixNano", "created_at",
+        "__REALTIME_TIMESTAMP", "instant.epochSecond", "timeMillis",
     ),
     "event": ("event", "event.action", "event_name", "eventName", "event_type", "eventType", "action_name"),
     "message": ("message", "msg", "body", "_msg", "log", "line", "text", "MESSAGE", "textPayload", "fields.message"),
@@ -78,6 +78,14 @@ def _with_inside(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 ALIASES: dict[str, tuple[str, ...]] = {field: _with_inside(names) for field, names in _ALIASES.items()}
+
+#: What JSON loggers say of a line beside its message: the logger or the file that it is from, the thread (Ray Serve:
+#: the function) that wrote it, and the part of the second that log4j's JsonLayout keeps apart from the seconds.
+BESIDE: dict[str, tuple[str, ...]] = {
+    "origin": ("loggerName", "logger_name", "log.logger", "logger", "caller", "filename"),
+    "context": ("thread", "thread_name", "threadName", "process.thread.name", "task_func_name"),
+    "nanos": ("instant.nanoOfSecond",),
+}
 
 #: Which alias gave the outcome tells which cache was asked.
 EDGE_ALIASES = ("upstream_cache_status", "CacheCacheStatus", "x_cache")

@@ -21,7 +21,7 @@ from decimal import Decimal
 
 import polars as pl
 
-from cachelog.contract.fields import ALIASES, EDGE_ALIASES
+from cachelog.contract.fields import ALIASES, BESIDE, EDGE_ALIASES
 
 #: Deepest nesting of a line; the object itself is 1. Python's own reader stands no more than about 900.
 DEPTH = 512
@@ -30,12 +30,13 @@ DEPTH = 512
 FIELDS: Mapping[str, tuple[str, ...]] = ALIASES | {
     "outcome": tuple(a for a in ALIASES["outcome"] if a not in EDGE_ALIASES),
     "edge": EDGE_ALIASES,
+    **BESIDE,
 }
 #: Fields whose numbers are doubles; of the second kind only the double is kept.
-MEASURES = ("time", "duration", "ms", "seconds")
-NUMBERS = ("ms", "seconds")
+MEASURES = ("time", "duration", "ms", "seconds", "nanos")
+NUMBERS = ("ms", "seconds", "nanos")
 #: Fields that say what happened: few combinations of them occur in a log, and words are read once for each.
-WORDS = tuple(name for name in FIELDS if name not in (*MEASURES, "key", "replica"))
+WORDS = tuple(name for name in FIELDS if name not in (*MEASURES, "key", "replica", "origin", "context"))
 
 FLAT: pl.Schema = pl.Schema(
     {"row": pl.UInt32()} | {name: pl.Float64() if name in NUMBERS else pl.String() for name in FIELDS}

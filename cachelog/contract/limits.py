@@ -21,6 +21,8 @@ class Limits:
     cache_bytes: int = 2 << 30  # of all that is kept between runs
     line_bytes: int = 8 << 20  # a longer line is counted as bad: no log line is that long, a JSON bomb is
 
+    declared_s: float = 60.0  # a reload of the configuration, a poll of the files (1 s, unless told), then the load
+
     # -- versions -----------------------------------------------------------------------------
     skew_s: float = 30.0  # runs shorter than this are clock skew or overlap of a rollout (METHODS §4)
     dwell_s: float = 60.0  # the newer version must have held this long to be certain

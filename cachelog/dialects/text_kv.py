@@ -8,13 +8,10 @@ quiet. A time of day without a date (logback's default) is no time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import polars as pl
 
-from cachelog.contract import heads, pairs
+from cachelog.contract import heads, sentences
 from cachelog.contract.heads import CLOCK, KLOG, LEVEL, TIME
-from cachelog.contract.pairs import Wanted
 
 NAME = "text_kv"
 LAST_RESORT = True
@@ -46,24 +43,23 @@ _PAIRED_START = (
     r"(?:model|model_name|modelName|cache|cache_status|cache_result|cache_hit)=[^ ]"
 )
 _BEGINS = rf"^(?:[\[(<]?{TIME}[\])>]?{_AFTER}|{CLOCK} +\[|\[{LEVEL} *\]|<{LEVEL}>|{_LONG_LEVEL}(?::|\s)|{KLOG})"
-#: Records of servers that have dialects of their own: glog in ISO 8601, nginx's error log, TensorFlow Serving.
-_OWNED = rf"^{TIME}:? (?:[IWEF] (?:[0-9]+ )?[A-Za-z0-9_./-]+:[0-9]+\]|\[[a-z]+\] [0-9]+#[0-9]+: )"
+#: Records of servers that have dialects of their own.
+_TORCHSERVE = r"(?:org\.pytorch\.serve\.[A-Za-z0-9_.$]+|(?:MODEL|ACCESS)_LOG|(?:MODEL|TS|TELEMETRY)_METRICS)"
+_OWNED = "|".join(
+    (
+        rf"^{TIME}:? [IWEF] (?:[0-9]+ )?[A-Za-z0-9_./-]+:[0-9]+\]",  # Triton in ISO 8601, TensorFlow Serving
+        rf"^{TIME} \[[a-z]+\] [0-9]+#[0-9]+: ",  # nginx's error log
+        rf"^(?:{TIME} )?\[?{LEVEL} *\]? +\S+ {_TORCHSERVE} -(?: |$)",  # TorchServe
+        rf'^{TIME} - (?:(?:/[0-9a-fA-F.:%\[\]]+|null) "|[A-Za-z0-9_]+\.[A-Za-z]+:[0-9.eE+-]+\|#)',  # and its short logs
+        rf"^{LEVEL} {TIME} \S+ \S+(?: \S+){{0,3}}? (?:--|[A-Za-z_]+\.py:[0-9]+ -) ",  # Ray Serve
+        rf"^{TIME} \[mlserver[A-Za-z0-9_.]*\](?:\[[^\]]+\])? {LEVEL} - ",  # MLServer
+        rf"^{TIME} \[[^\]]+\] {LEVEL} +(?:c\.i\.w\.m|com\.ibm\.watson\.modelmesh)\.[A-Za-z0-9_.$]+ - ",  # ModelMesh
+        rf"^{TIME} (?:[0-9]+ kserve(?:\.trace)? |(?:[0-9]+ )?uvicorn\.(?:error|access) {LEVEL}: )",  # KServe
+        rf"^{TIME} \[{LEVEL}\] \[(?:cli|[a-z_]*api_server|(?:entry_)?service|runner|monitoring)[:\]]",  # BentoML
+        rf"^{TIME} {LEVEL} mlflow[A-Za-z0-9_.]*: ",  # MLflow
+    )
+)
 _CONSOLE = rf"(?s)^({TIME})\t{LEVEL}((?:\t[^\t{{ ]+)*)\t([^\t]*)(?:\t(\{{.*\}}))?$"
-
-#: What lines about caches, models and starts cannot do without.
-_SAYS = (
-    "cache", "hit", "miss", "stale", "bypass", "load", "evict", "expire", "flush", "purge", "invalidat", "clear",
-    "roll", "revert", "deploy", "promot", "registry", "registered", "version", "start", "boot", "removed", "dropped",
-)  # fmt: skip
-_WANTED = Wanted(pairs.ALL.keys)
-_PAIR = rf"""{pairs.KEY}=(?:"(?:[^"\\]|\\.)*"|'[^']*'|[^\s,;)\]]*)[,;]?"""
-_BEFORE = rf"(?s)^([^=]*?)[ \t(\[,;]*{pairs.KEY}="
-_SPAN = r"([0-9]+(?:\.[0-9]+)?) ?(ns|us|µs|μs|ms|s|sec|secs|seconds|m|min|minutes|h)\b"
-_LASTED = (rf"(?:^|[ (]){_SPAN}[)\s]*$", rf"\b(?:in|took|after) {_SPAN}")
-_UNITS = {"sec": "s", "secs": "s", "seconds": "s", "minutes": "min"}
-_DIGEST = r"(?i)\b(?:sha(?:256)?|digest|checksum)[ :]+(?:sha256:)?([0-9a-f]{8,64})\b"
-_FAILED = r"(?is)\b(?:fail|error|unable|cannot|could not|couldn't).*?: (.+)$"
-_ASIDE = r"\(([^()]+)\)\W*$"
 
 
 def claim(text: pl.Expr) -> pl.Expr:
@@ -74,76 +70,7 @@ def claim(text: pl.Expr) -> pl.Expr:
 
 def parse(lines: pl.DataFrame) -> pl.DataFrame:
     """Return one PARSED row for every line that may be about a cache, a model or a start."""
-    telling = lines.filter(pl.col("text").str.contains_any(list(_SAYS), ascii_case_insensitive=True))
-    cut = _cut(telling)
-    paired = cut["message"].str.contains("=", literal=True)
-    pieces = [_of_pairs(cut.filter(paired)), _of_words(cut.filter(~paired))]
-    return pl.concat(pieces, how="diagonal").sort("row")
-
-
-def _of_pairs(cut: pl.DataFrame) -> pl.DataFrame:
-    """Read messages with pairs; where these tell the outcome of a lookup, only the words before them are looked at."""
-    named = pairs.canonical(pairs.read(cut["message"], _WANTED))
-    given: dict[str, str] = {name: f"given_{name}" for name in ("time", "message") if name in named.columns}
-    frame = cut.hstack(named.rename(given).get_columns())
-    answered = [pl.col(name).is_not_null() for name in ("outcome", "hit") if name in frame.columns]
-    plain = frame.select(pl.any_horizontal(pl.lit(False), *answered)).to_series()
-    before = pl.col("message").str.extract(_BEFORE)
-    without = pl.col("message").str.replace_all(_PAIR, "").str.strip_chars(" ,;:-")
-    read = [
-        frame.filter(plain).with_columns(_said=_few(before, frame.columns)),
-        _with_words(frame.filter(~plain).with_columns(_said=without)),
-    ]
-    return _with_times(pl.concat(read, how="diagonal"), given)
-
-
-def _of_words(cut: pl.DataFrame) -> pl.DataFrame:
-    return _with_times(_with_words(cut.with_columns(_said=pl.col("message"))), {})
-
-
-def _with_words(frame: pl.DataFrame) -> pl.DataFrame:
-    """Add what sentences say beside model and version; what pairs say goes before."""
-    message, said = pl.col("message"), pl.col("_said")
-    told = {
-        "digest": message.str.extract(_DIGEST),
-        "reason": pl.coalesce(said.str.extract(_FAILED), said.str.extract(_ASIDE)),
-    }
-    return frame.with_columns(
-        pl.coalesce(*([pl.col(name)] if name in frame.columns else []), value).alias(name)
-        for name, value in told.items()
-    )
-
-
-def _with_times(frame: pl.DataFrame, given: Mapping[str, str]) -> pl.DataFrame:
-    """Finish time, message and duration: the head's time, the message with the cache that the head names."""
-    names = set(frame.columns)
-    said = pl.when(pl.col("_said").str.contains("(?i)cache")).then(pl.col("_said"))
-    of_cache = pl.coalesce(said, pl.concat_str("about", "_said", separator=" "), "_said")
-    message = [pl.col("given_message")] if "message" in given else []
-    time = [pl.col("given_time")] if "time" in given else []
-    measured = [pl.col(name).is_null() for name in ("ms", "seconds") if name in names]
-    lasted = pl.when(pl.all_horizontal(pl.lit(True), *measured)).then(_lasted(pl.col("message")))
-    duration = [pl.col("duration")] if "duration" in names else []
-    return frame.with_columns(
-        time=pl.coalesce("time", *time),
-        message=pl.coalesce(*message, of_cache),
-        duration=pl.coalesce(*duration, lasted),
-    ).drop("_said", "about", *given.values())
-
-
-def _few(said: pl.Expr, names: Sequence[str]) -> pl.Expr:
-    """Drop the numbers of sentences where pairs name model and version: few distinct ones are left."""
-    if not {"model", "version"} <= set(names):
-        return said
-    plain = said.str.replace_all(r"[0-9]+(?:\.[0-9]+)?", "0")
-    return pl.when(pl.col("model").is_not_null() & pl.col("version").is_not_null()).then(plain).otherwise(said)
-
-
-def _lasted(message: pl.Expr) -> pl.Expr:
-    spans = [
-        pl.concat_str(message.str.extract(span, 1), message.str.extract(span, 2).replace(_UNITS)) for span in _LASTED
-    ]
-    return pl.coalesce(spans)
+    return sentences.read(_cut(lines.filter(sentences.telling(pl.col("text")))))
 
 
 def _cut(lines: pl.DataFrame) -> pl.DataFrame:

@@ -12,6 +12,9 @@ import polars as pl
 from cachelog.contract.quoting import unescape
 
 NAME = "triton"
+SOURCE = "triton-inference-server/common src/logging.cc, core src/model_repository_manager/model_lifecycle.cc"
+BLIND = "Triton logs no requests and no outcome of its response cache; only its /metrics count hits and misses"
+HINTS = (".cc:", ".h:", ".cu:", ".cpp:", ".hpp:", ".py:", "|", "+-", "Signal (")
 SAMPLES = (
     'I1123 15:09:56.579892 10645 model_lifecycle.cc:472] "loading: fraud:41"',
     "I1123 15:09:57.932261 10645 model_lifecycle.cc:839] \"successfully loaded 'fraud'\"",

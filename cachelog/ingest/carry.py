@@ -1,15 +1,53 @@
-"""What one line leaves to another: the version of a load whose success line does not name it.
+"""What one line leaves to another: versions that the line of a load, or of a rollout, does not name.
 
 Triton since 2023 writes `loading: fraud:42` and later `successfully loaded 'fraud'`; the version is in the first
-line only. Works on the few events that are no lookups.
+line only. TensorFlow Serving writes `(Re-)adding model: fraud` when its configuration is reloaded, and the version in
+the lines of the load that follows, if one does. Works on the few events that are no lookups.
 """
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import polars as pl
+
+from cachelog.contract.limits import DEFAULT
+
+OPS = ("load_start", "load", "load_fail", "rollout", "restart")  # what carries, and what is carried to
 
 
 def carry_versions(events: pl.DataFrame) -> pl.DataFrame:
+    """Complete loads and rollouts (EVENT rows of OPS); rollouts that led to nothing are dropped."""
+    return _loads(_rollouts(events))
+
+
+def _rollouts(events: pl.DataFrame) -> pl.DataFrame:
+    """Give each rollout without a version those that its model then begins to load, one row a version.
+
+    It counts when the model had been loaded before, and the process does not start meanwhile: at a start every model
+    is added.
+    """
+    open_ = ((pl.col("op") == "rollout") & pl.col("version").is_null()).fill_null(False)
+    if not events.select(open_.any()).item():
+        return events
+    ordered = events.sort("source", "ts", "line", maintain_order=True).with_row_index("_at")
+    asked = ordered.filter(open_).drop("version")
+    place, reach = ["source", "model"], timedelta(seconds=DEFAULT.declared_s)
+    starts = ordered.filter((pl.col("op") == "load_start") & pl.col("version").is_not_null())
+    led = starts.select(*place, "version", "_at", _then="ts").join_asof(
+        asked.select(*place, "_at", _by="_at", _since="ts"), on="_at", by=place, check_sortedness=False
+    )
+    first = ordered.filter(pl.col("op") == "load").group_by(place).agg(_first=pl.col("_at").min())
+    boots = ordered.filter(pl.col("op") == "restart").select("source", _booted="ts")
+    begun = led.join(boots, on="source").filter(pl.col("_booted").is_between("_since", pl.col("_since") + reach))
+    fits = (pl.col("_then") - pl.col("_since") <= reach) & (pl.col("_first") < pl.col("_by"))
+    meant = led.join(first, on=place).filter(fits).join(begun.select("_by"), on="_by", how="anti")
+    known = meant.select(pl.col("_by").alias("_at"), "version").unique().sort("_at", "version")
+    given = asked.join(known, on="_at", maintain_order="left_right").select(ordered.columns)
+    return pl.concat([ordered.filter(~open_), given]).drop("_at")
+
+
+def _loads(events: pl.DataFrame) -> pl.DataFrame:
     """Give each load without a version those of its replica's pending load_start lines, one row a version.
 
     Expects EVENT columns; a load for which no load_start is pending keeps a null version.

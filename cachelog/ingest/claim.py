@@ -126,6 +126,8 @@ def _read(data: memoryview, reading: _Reading) -> None:
         return _read_texts(_texts(data, reading.books, None), reading, DEPTH)
     scanned = json_scan.scan(data)
     _note_json(scanned, reading, DEPTH)
+    if len(scanned.bad):
+        _read_braced(_texts(data, reading.books, scanned.bad), reading)
     if len(scanned.other):
         _read_texts(_texts(data, reading.books, scanned.other), reading, DEPTH)
 
@@ -133,10 +135,10 @@ def _read(data: memoryview, reading: _Reading) -> None:
 def _note_json(scanned: json_scan.Scanned, reading: _Reading, depth: int) -> None:
     """Enter scanned lines into the books; an object whose message is itself a log line is read as that line."""
     code = list(reading.reader.dialects).index(json_app.NAME)
-    said = scanned.said
-    reading.books.claim(said.rows["row"].to_numpy(), code)
+    reading.books.claim(scanned.said.rows["row"].to_numpy(), code)
     reading.books.claim(scanned.bad, code, BAD)
     reading.books.state[scanned.blank] = QUIET
+    said = _read_known(scanned.said, reading)
     wrapping = _wraps(said.words) if depth > 0 else None
     if wrapping is None or not wrapping.any():
         reading.parts.append(said)
@@ -145,6 +147,37 @@ def _note_json(scanned: json_scan.Scanned, reading: _Reading, depth: int) -> Non
     messages = outer.rows.with_columns(message=outer.of(said.words["message"]))
     inner = _read_messages(messages, reading, depth - 1)
     reading.parts.append(said.where(~said.rows["row"].is_in(inner.implode())))
+
+
+def _read_known(said: Said, reading: _Reading) -> Said:
+    """Read what loggers say that a dialect knows (its ORIGIN) as lines of that dialect; return the other objects."""
+    for code, dialect in enumerate(reading.reader.dialects.values()):
+        if not hasattr(dialect, "ORIGIN") or not {"origin"} & set(said.rows.columns) or "message" not in said.words:
+            continue
+        known = _from(said.rows["origin"], dialect.ORIGIN)
+        if not known.any():
+            continue
+        mine = said.where(known)
+        lines = _headed(mine).drop_nulls()
+        left = _offered(lines, code, dialect, reading)["row"]
+        read = lines["row"].filter(~lines["row"].is_in(left.implode()))
+        reading.around.append(_around(mine.rows.filter(pl.col("row").is_in(read.implode()))))
+        said = said.where(~said.rows["row"].is_in(read.implode()))
+    return said
+
+
+def _from(origin: pl.Series, pattern: str) -> pl.Series:
+    """Return where the name of a logger matches; there are few distinct ones."""
+    names = origin.cast(pl.String).unique().drop_nulls()
+    return origin.cast(pl.String).is_in(names.filter(names.str.contains(pattern)).implode()).fill_null(False)
+
+
+def _headed(said: Said) -> pl.DataFrame:
+    """Return LINES of what a known logger says: thread and logger before the message, as in `a b.C - message`."""
+    rows = said.rows.with_columns(message=said.of(said.words["message"]).cast(pl.String))
+    thread = pl.col("context").cast(pl.String) + " " if "context" in rows.columns else pl.lit(None, pl.String)
+    head = pl.concat_str(thread.fill_null(""), pl.col("origin").cast(pl.String), pl.lit(" - "))
+    return rows.select("row", text=pl.concat_str(head, "message"))
 
 
 def _wraps(words: pl.DataFrame) -> pl.Series | None:
@@ -196,13 +229,25 @@ def _read_texts(lines: pl.DataFrame, reading: _Reading, depth: int) -> None:
     reading.books.state[cleaned["row"].filter(blank).to_numpy()] = QUIET
     lines = _read_json_texts(cleaned.filter(~blank) if blank.any() else cleaned, reading, depth)
     for code, dialect in _in_turn(reading.reader.dialects):
-        mine = lines.select(dialect.claim(pl.col("text")).fill_null(False)).to_series()
-        if not mine.any():
-            continue
-        claimed = lines if mine.all() else lines.filter(mine)
-        reading.books.claim(claimed["row"].to_numpy(), code)
-        reading.parts.append(grouped(_checked(dialect.parse(claimed))))
-        lines = lines.filter(~mine)
+        lines = _offered(lines, code, dialect, reading)
+
+
+def _read_braced(lines: pl.DataFrame, reading: _Reading) -> None:
+    """Give lines that are no JSON after all to the dialects that write such lines."""
+    for code, dialect in enumerate(reading.reader.dialects.values()):
+        if getattr(dialect, "BRACED", False) and lines.height:
+            lines = _offered(lines, code, dialect, reading)
+
+
+def _offered(lines: pl.DataFrame, code: int, dialect: ModuleType, reading: _Reading) -> pl.DataFrame:
+    """Let a dialect read the lines that it claims; return the others."""
+    mine = lines.select(dialect.claim(pl.col("text")).fill_null(False)).to_series()
+    if not mine.any():
+        return lines
+    claimed = lines if mine.all() else lines.filter(mine)
+    reading.books.claim(claimed["row"].to_numpy(), code)
+    reading.parts.append(grouped(_checked(dialect.parse(claimed))))
+    return lines.filter(~mine)
 
 
 def _in_turn(dialects: Mapping[str, ModuleType]) -> list[tuple[int, ModuleType]]:
@@ -226,4 +271,5 @@ def _read_json_texts(lines: pl.DataFrame, reading: _Reading, depth: int) -> pl.D
     said = scanned.said.renumbered(pl.Series(rows, dtype=pl.UInt32))
     none = np.zeros(0, np.uint32)
     _note_json(json_scan.Scanned(said, rows[scanned.bad], none, none), reading, depth)
+    _read_braced(objects[scanned.bad], reading)
     return lines.filter(~mine)

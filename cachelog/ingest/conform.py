@@ -80,6 +80,7 @@ PHRASES = (
         "rollout",
         r"\broll(?:ed|ing)? ?out\b|\bdeploy(?:ed|ing|ment)?\b|\bpromot(?:e|ed|ion|ing)\b|\bregistry\b|"
         r"\b(?:default|current|active|target) version\b|\bversion (?:changed?|switch(?:ed)?|update[d]?)\b",
+        rf"\b(?:{_FAILED})\b(?: to)? (?:re)?load\b",
     ),
     Phrase(
         "load_fail",
@@ -108,7 +109,7 @@ PHRASES = (
         r"\bstarted server process\b|"
         r"\b(?:server|service|process|replica|pod|app|application) (?:re)?start(?:ing|ed|up|s)?\b",
         rf"\b(?:{_DONE}|waiting|ready|after|request|job|task|thread|worker|session|span|timer|probe|upload|download|"
-        r"batch)\b",
+        r"batch|loop|pool|monitor\w*|initiali[sz]\w*)\b",
     ),
 )
 
@@ -297,7 +298,8 @@ def _is_event() -> pl.Expr:
         & (model.is_not_null() | pl.col("url").is_null() & (pl.col("cache").fill_null("") != "edge"))
     )
     target = pl.coalesce(_label("to_version"), _label("version")).is_not_null()
-    rollout = (op == "rollout") & model.is_not_null() & target
+    declared = pl.col("op").is_not_null()  # by a dialect; carry.py finds its version or drops it
+    rollout = (op == "rollout") & model.is_not_null() & (target | declared)
     fleet = op.is_in(["restart", "flush", "sample"])
     about_model = op.is_in(["load_start", "load", "load_fail", "unload", "evict", "expire"]) & model.is_not_null()
     return (lookup | rollout | fleet | about_model).fill_null(False)
@@ -369,7 +371,8 @@ def _seconds(events: pl.DataFrame) -> pl.Expr:
         _UNITS, default=None, return_dtype=pl.Float64
     )
     ms = pl.col("ms") if events.schema["ms"] == pl.Float64 else double(pl.col("ms"))
-    known = [pl.col("seconds").cast(pl.Float64, strict=False), ms / 1000]
+    # Polars divides a column by a number through its reciprocal, but one row exactly: only products are the same
+    known = [pl.col("seconds").cast(pl.Float64, strict=False), ms * 0.001]
     return pl.coalesce(*known, number * unit) if events["duration"].count() else pl.coalesce(*known)
 
 

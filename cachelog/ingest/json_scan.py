@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from types import ModuleType
 
@@ -29,10 +29,13 @@ VARIABLE = "CACHELOG_ENGINE"
 _KINDS = {
     "time": "time",
     "replica": "label",
+    "origin": "label",
+    "context": "label",
     "key": "hash",
     "duration": "measure",
     "ms": "number",
     "seconds": "number",
+    "nanos": "number",
 }
 SPEC = [(name, _KINDS.get(name, "word"), list(aliases)) for name, aliases in jsonlines.FIELDS.items()]
 
@@ -73,7 +76,25 @@ class Scanned:
 
 def scan(block: Block) -> Scanned:
     """Scan a block of whole lines, each ended by a newline; row numbers count from 0 in it. Raises UsageError."""
-    return _scan_native(block) if engine() == "native" else _scan_polars(bytes(block))
+    found = _scan_native(block) if engine() == "native" else _scan_polars(bytes(block))
+    return replace(found, said=replace(found.said, rows=_finer(found.said.rows)))
+
+
+def _finer(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add the nanoseconds that log4j writes apart from its whole seconds."""
+    if "nanos" not in rows.columns:
+        return rows
+    part = pl.col("nanos").cast(pl.Int64).clip(0, 999_999_999)
+    added = []
+    if "ts" in rows.columns:
+        added.append((pl.col("ts") + pl.duration(microseconds=part.fill_null(0) // 1000)).alias("ts"))
+    if "time" in rows.columns:
+        whole = pl.col("time").cast(pl.String)
+        fine = pl.concat_str(whole, pl.lit("."), part.cast(pl.String).str.zfill(9))
+        added.append(
+            pl.when(part.is_not_null() & whole.str.contains("^[0-9]+$")).then(fine).otherwise(whole).alias("time")
+        )
+    return rows.with_columns(added).drop("nanos")
 
 
 def holds(block: Block, text: bytes) -> bool:
