@@ -85,9 +85,9 @@ def _summed(events: Events, first: int, width: int) -> pl.DataFrame:
 
 def _latency(outcome: str) -> list[pl.Expr]:
     """In whole nanoseconds: sums of doubles depend on their order, which threads decide."""
-    mine, seconds = pl.col("outcome") == outcome, pl.col("seconds")
-    timed = (mine & seconds.is_not_null()).cast(pl.Int64)
-    nanoseconds = (seconds * 1e9).round().cast(pl.Int64, strict=False)
+    mine = pl.col("outcome") == outcome
+    nanoseconds = (pl.col("seconds") * 1e9).round().cast(pl.Int64, strict=False)
+    timed = (mine & nanoseconds.is_not_null()).cast(pl.Int64)
     return [pl.when(mine).then(nanoseconds).alias(f"{outcome}_seconds"), timed.alias(f"{outcome}_timed")]
 
 
