@@ -80,10 +80,15 @@ class Filters:
         bool, typer.Option("--no-cache", help="Read everything anew, and keep nothing of it for the next run.")
     ] = False
 
+    max_memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="About so much memory, as 500M or 2G; the rest goes to TMPDIR.")
+    ] = None
+
     def options(self, now: datetime) -> Options:
         """Return what the pipeline is asked for; raises UsageError."""
         from cachelog.cli.naming import known_rules
         from cachelog.contract.finding import Severity
+        from cachelog.contract.limits import DEFAULT
         from cachelog.pipeline import Options
 
         return Options(
@@ -96,6 +101,7 @@ class Filters:
             min_severity=Severity[self.min_severity.name],
             tz=self.tz,
             cache=not self.no_cache,
+            limits=DEFAULT.for_memory(size(self.max_memory)) if self.max_memory else DEFAULT,
             order=tuple(label.strip() for label in (self.order or "").split(",") if label.strip()),
         )
 
@@ -132,6 +138,23 @@ def when(text: str | None, now: datetime, tz: str, option: str) -> datetime | No
             f"{option} {text!r} is no time; give RFC 3339 (2026-11-20T14:02:00Z), -3h, -15m or now"
         ) from None
     return parsed.astimezone(UTC) if parsed.tzinfo else _zoned(parsed, tz)
+
+
+_LEAST = 300 << 20  # bytes: less holds no more than the program itself
+
+
+def size(text: str) -> int:
+    """Return the bytes that a size means; raises UsageError on what is none, or too little."""
+    from cachelog.contract.errors import UsageError
+
+    number, unit = text.strip()[:-1], text.strip()[-1:].upper()
+    units = {"M": 1 << 20, "G": 1 << 30}
+    if unit not in units or not number.replace(".", "", 1).isdigit():
+        raise UsageError(f"--max-memory {text!r} is no size; give one like 500M or 2G")
+    found = int(float(number) * units[unit])
+    if found < _LEAST:
+        raise UsageError(f"--max-memory {text} is less than the program itself takes; give 300M or more")
+    return found
 
 
 def _zoned(naive: datetime, tz: str) -> datetime:
