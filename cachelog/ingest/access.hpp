@@ -24,8 +24,8 @@ class Access : public Reading {
   Verdict read(string_view line, uint32_t row) override {
     if (!cut(line)) return Verdict::unsure;
     string_view tail = parts_.tail;
-    if (tail.find_first_of("\\\t") != string_view::npos) return Verdict::unsure;
-    if (tail.find(" \"") != string_view::npos) {
+    if (tail.find('\\') != string_view::npos || tail.find('\t') != string_view::npos) return Verdict::unsure;
+    if (holds(tail, " \"")) {
       if (!without_free_text(tail)) return Verdict::unsure;
       tail = bare_;
     }
@@ -218,7 +218,7 @@ class Access : public Reading {
     size_t query = path.find('?');
     if (query == string_view::npos) return path;
     for (const string& text : telling_)
-      if (path.find(text) != string_view::npos) return path;
+      if (holds(path, text)) return path;
     return path.substr(0, query);
   }
 };

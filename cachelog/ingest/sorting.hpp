@@ -145,11 +145,13 @@ class Literals {
   void find(string_view line, uint8_t* found) const {
     const char* p = line.data();
     const char* end = p + line.size();
-    if (!long_.empty())
-      for (const char* at = p; end - at >= kGram; at += 2) {
-        uint32_t h = slot(at);
-        if (filter_[h >> 6] >> (h & 63) & 1) check(p, at, end, h, found);
-      }
+    const char* at = p;
+    if (long_.empty()) at = end;
+    for (; end - at >= 8; at += 6) {
+      uint64_t word = little(at, 8);
+      for (int i = 0; i < 6; i += 2, word >>= 16) try_slot(p, at + i, end, slot(word), found);
+    }
+    for (; end - at >= kGram; at += 2) try_slot(p, at, end, slot(byte(at[0]) | byte(at[1]) << 8 | byte(at[2]) << 16), found);
     for (const Text& text : short_)
       if (!found[text.group]) found[text.group] = has(line, text.text);
   }
@@ -171,9 +173,11 @@ class Literals {
   vector<uint16_t> first_ = vector<uint16_t>(1 << 16, 0);  // by slot, in places_
   size_t groups_ = 0;
 
-  static uint32_t slot(const char* p) {
-    auto gram = static_cast<uint32_t>(byte(p[0]) | byte(p[1]) << 8 | byte(p[2]) << 16);
-    return gram * 0x9E3779B1u >> 16;
+  // Of the three bytes at the low end.
+  static uint32_t slot(uint64_t word) { return static_cast<uint32_t>(word & 0xFFFFFF) * 0x9E3779B1u >> 16; }
+
+  void try_slot(const char* p, const char* at, const char* end, uint32_t h, uint8_t* found) const {
+    if (filter_[h >> 6] >> (h & 63) & 1) check(p, at, end, h, found);
   }
 
   static bool has(string_view line, const string& text) {
@@ -201,7 +205,7 @@ class Literals {
     auto number = static_cast<uint32_t>(long_.size());
     long_.push_back({text, group});
     for (size_t i : {best, best + 1}) {
-      uint32_t h = slot(text.data() + i);
+      uint32_t h = slot(byte(text[i]) | byte(text[i + 1]) << 8 | byte(text[i + 2]) << 16);
       filter_[h >> 6] |= uint64_t{1} << (h & 63);
       places_.push_back({h, number, static_cast<ptrdiff_t>(i)});
     }

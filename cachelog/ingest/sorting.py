@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from cachelog.dialects import json_app
 from cachelog.ingest import json_scan, text_scan, texts
 from cachelog.ingest.said import Said
 
@@ -137,8 +138,9 @@ class Sorter:
     def __init__(self, dialects: Mapping[str, ModuleType], envelopes: Mapping[str, ModuleType]) -> None:
         assert NATIVE is not None
         self.modules = (dialects, envelopes)
-        self._places = {name: place for place, name in enumerate(dialects)}
-        told = [(False, *_told(module)) for module in dialects.values()]
+        of_text = [module for name, module in dialects.items() if name != json_app.NAME]
+        self._places = {module.NAME: place for place, module in enumerate(of_text)}
+        told = [(False, *_told(module)) for module in of_text]
         self._sorter = NATIVE.Sorter([*told, *((True, *_told(module)) for module in envelopes.values())])
 
     def block(self, data: json_scan.Block, rows: _Rows | None) -> Sorted:
