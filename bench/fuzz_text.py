@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from random import Random
+from types import ModuleType
 
 from bench.fuzz_scan import use
 
@@ -16,8 +17,8 @@ _PUT = ("=", '"', "'", "\\", " ", "\t", ",", ")", "[", "] ", "/", "-", ":", "HIT
 def main(library: str, blocks: int, seed: int) -> int:
     """Return how many blocks are read differently."""
     use("cachelog.ingest._text", library)
-    from tests.test_text_scan import DIALECTS, WRITERS
     from tests.text_corpus import Writer
+    from tests.text_reading import DIALECTS, WRITERS
 
     wrong = 0
     for number in range(seed, seed + blocks):
@@ -30,8 +31,8 @@ def main(library: str, blocks: int, seed: int) -> int:
     return wrong
 
 
-def _wrong(dialect: object, lines: list[str]) -> bool:
-    from tests.test_text_scan import check
+def _wrong(dialect: ModuleType, lines: list[str]) -> bool:
+    from tests.text_reading import check
 
     try:
         check(dialect, lines)
