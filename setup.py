@@ -8,7 +8,11 @@ from setuptools import Extension, setup
 FLAGS = ["/std:c++17", "/O2", "/EHsc"] if sys.platform == "win32" else ["-std=c++17", "-O3", "-fvisibility=hidden"]
 
 #: Module -> its source. Where one is not built, Polars does the same.
-NATIVE = {"cachelog.ingest._scan": "cachelog/ingest/scan.cpp", "cachelog.metrics._tally": "cachelog/metrics/tally.cpp"}
+NATIVE = {
+    "cachelog.ingest._scan": "cachelog/ingest/scan.cpp",
+    "cachelog.ingest._text": "cachelog/ingest/text.cpp",
+    "cachelog.metrics._tally": "cachelog/metrics/tally.cpp",
+}
 
 setup(
     ext_modules=[

@@ -9,22 +9,20 @@ import importlib.util
 import sys
 from random import Random
 
-_NAME = "cachelog.ingest._scan"
 
-
-def _use(library: str) -> None:
-    """Make the library the scanner that cachelog imports."""
-    spec = importlib.util.spec_from_file_location(_NAME, library)
+def use(name: str, library: str) -> None:
+    """Make the library the extension of this name that cachelog imports."""
+    spec = importlib.util.spec_from_file_location(name, library)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    sys.modules[_NAME] = module
+    sys.modules[name] = module
 
 
 def main(library: str, blocks: int, seed: int) -> int:
     """Return how many blocks are read differently."""
-    _use(library)
+    use("cachelog.ingest._scan", library)
     from tests.json_corpus import Writer, corners
 
     wrong = sum(_wrong([line]) for line in corners()) + _wrong(corners())

@@ -9,9 +9,14 @@ A dialect (cachelog/dialects/NAME.py) has
     ORIGIN: str                                  optional, a regex: of the loggers (or files) that JSON lines of this
                                                  system name; of such "thread logger - message" is read
     BRACED: bool                                 optional: it has lines that look like JSON and are none
-    HINTS: tuple[str, ...]                       optional: of these literals every claimed line holds at least one
+    HINTS: tuple[str, ...]                       optional: every line that is claimed holds at least one of these texts
+    SHAPE: str                                   optional: every claimed line matches this from its beginning on; a
+                                                 regular expression of what ingest/shapes.hpp understands
+    TELLING: tuple[str, ...]                     optional, then SHAPE is all of claim: parse returns no row for a line
+                                                 that holds none of these texts
     BLIND: str | None                            optional: what the logs of this system cannot tell, one sentence
     SOURCE: str                                  optional: where the format is defined
+Dialects are asked only about lines with their hints and shape: good hints, long and rare, are what makes them cheap.
 A claimed line for which parse returns no row, or a row that conform finds to say nothing, is quiet.
 One line may give several rows. Dialects hold no state: what spans lines (a load line without its
 version) is carried over afterwards, in ingest/carry.py.
@@ -23,6 +28,7 @@ An envelope (cachelog/envelopes/NAME.py) has
     locus(path: str) -> str | None               optional: the replica that a path of this kind names
     STREAM, OPEN: re.Pattern[bytes]              optional, where lines are cut into pieces: of any line, and of one that
                                                  the next of its stream goes on with; group 1 is the stream
+    HINTS, SHAPE                                 optional, as above; the line is without blanks at its end
     MARK: bytes                                  optional, where the envelope is JSON itself: in every line of it
 """
 

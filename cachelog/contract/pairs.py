@@ -40,6 +40,7 @@ _LOOSE_VALUE = r"""(?:"(?:[^"\\]|\\.)*"?|'[^']*'|[^ \t"'][^ \t]*|)"""
 _LOOSE = rf"{_OPENERS}{KEY}={_LOOSE_VALUE}[^ \t]*|[^ \t]+"
 _LOOSE_PAIR = rf"(?s)^{_OPENERS}({KEY})=(.*)$"
 
+_AT = " at"  # a column: where a line stands among the others; no key has a blank
 _SAMPLED = 128  # lines looked at to learn layouts
 _ROUNDS = 6
 _RARE = 64  # fewer lines than this are not worth a layout
@@ -81,7 +82,7 @@ _known: dict[Wanted, tuple[_Layout, ...]] = {}
 
 def read(text: pl.Series, wanted: Wanted = ALL) -> pl.DataFrame:
     """Return one row a text, one String column a wanted key that occurs; an empty value is null."""
-    rest = text.alias("text").to_frame().with_row_index("at")
+    rest = text.alias("text").to_frame().with_row_index(_AT)
     known = _known.get(wanted, ())
     rest, parts, used = _matched(rest, known)
     for _ in range(_ROUNDS):
@@ -94,8 +95,8 @@ def read(text: pl.Series, wanted: Wanted = ALL) -> pl.DataFrame:
     _known[wanted] = tuple(dict.fromkeys([*used, *known]))[:_LAYOUTS]
     parts.append(_tokenised(rest, wanted))
     whole = pl.concat([part for part in parts if part.height] or parts[-1:], how="diagonal")
-    ordered = whole if whole["at"].is_sorted() else whole.sort("at")
-    return ordered.drop("at")
+    ordered = whole if whole[_AT].is_sorted() else whole.sort(_AT)
+    return ordered.drop(_AT)
 
 
 def _matched(rest: pl.DataFrame, layouts: Iterable[_Layout]) -> tuple[pl.DataFrame, list[pl.DataFrame], list[_Layout]]:
@@ -212,7 +213,7 @@ def _match(rest: pl.DataFrame, layout: _Layout) -> tuple[pl.DataFrame, pl.DataFr
     mine = groups[:, 0].is_not_null() if groups is not None else rest["text"].str.contains(layout.pattern)
     whole = bool(mine.all())
     taken = rest if whole else rest.filter(mine)
-    found = taken.select("at")
+    found = taken.select(_AT)
     if groups is not None:
         groups.columns = list(layout.names)
         columns = (groups if whole else groups.filter(mine)).get_columns()
@@ -262,7 +263,7 @@ def _chosen(when: pl.Series, then: pl.Series, other: pl.Series) -> pl.Series:
 def _tokenised(rest: pl.DataFrame, wanted: Wanted) -> pl.DataFrame:
     """Read lines token by token: slower, but of any layout, and with unbalanced quotes."""
     tokens = (
-        rest.select("at", token=pl.col("text").fill_null("").str.extract_all(_LOOSE))
+        rest.select(_AT, token=pl.col("text").fill_null("").str.extract_all(_LOOSE))
         .explode("token", empty_as_null=True)
         .with_columns(
             key=pl.col("token").str.extract(_LOOSE_PAIR, 1),
@@ -272,28 +273,28 @@ def _tokenised(rest: pl.DataFrame, wanted: Wanted) -> pl.DataFrame:
     tokens = _with_prose(tokens, wanted)
     flag = pl.col("key").is_null() & ~pl.col("in_prose") & pl.col("token").is_in(sorted(wanted.flags))
     pairs = tokens.select(
-        "at",
+        _AT,
         key=pl.when(flag).then(pl.col("token")).otherwise(pl.col("key")),
         raw=pl.when(flag).then(pl.lit("true")).otherwise(pl.col("raw")),
         flag=flag,
     ).filter(pl.col("key").is_in(sorted(wanted.keys | wanted.flags)))
     pairs = pairs.sort(~pl.col("flag"), maintain_order=True)  # the last counts, and a pair before a bare word
     value = _value(pairs["raw"])
-    return _wide(rest.select("at"), pairs.with_columns(value=value))
+    return _wide(rest.select(_AT), pairs.with_columns(value=value))
 
 
 def _with_prose(tokens: pl.DataFrame, wanted: Wanted) -> pl.DataFrame:
     """Append the bare words after `msg=cache` in `msg=cache hit model=...` to its value."""
     starts = pl.col("key").is_not_null()
-    run = tokens.with_columns(run=starts.cum_sum().over("at"))
+    run = tokens.with_columns(run=starts.cum_sum().over(_AT))
     loose = pl.col("key").is_in(sorted(wanted.prose)) & ~pl.col("raw").str.contains(r"""^(?:["']|$)""")
-    head = run.with_columns(in_prose=loose.first().over("at", "run").fill_null(False) & ~starts)
+    head = run.with_columns(in_prose=loose.first().over(_AT, "run").fill_null(False) & ~starts)
     if not head["in_prose"].any():
         return head
     words = pl.col("token").filter("in_prose").str.join(" ")
-    joined = head.group_by("at", "run").agg(words=words)
+    joined = head.group_by(_AT, "run").agg(words=words)
     spoken = pl.when(starts & (pl.col("words") != "")).then(pl.col("raw") + " " + pl.col("words"))
-    return head.join(joined, on=["at", "run"], how="left", maintain_order="left").with_columns(
+    return head.join(joined, on=[_AT, "run"], how="left", maintain_order="left").with_columns(
         raw=spoken.otherwise(pl.col("raw"))
     )
 
@@ -301,5 +302,5 @@ def _with_prose(tokens: pl.DataFrame, wanted: Wanted) -> pl.DataFrame:
 def _wide(rows: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
     names: Sequence[str] = sorted(pairs["key"].unique().to_list())
     last: Iterable[pl.Expr] = (pl.col("value").filter(pl.col("key") == name).last().alias(name) for name in names)
-    wide = pairs.group_by("at").agg(last)
-    return rows.join(wide, on="at", how="left", maintain_order="left") if names else rows
+    wide = pairs.group_by(_AT).agg(last)
+    return rows.join(wide, on=_AT, how="left", maintain_order="left") if names else rows

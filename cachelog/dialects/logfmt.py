@@ -18,6 +18,8 @@ SAMPLES = (
     "event=cache_lookup model=fraud version=7 cached",
 )
 
+HINTS = ("=",)
+
 #: Lines that begin like this are logfmt whatever follows, also when a quote is left open.
 _LEAD = rf"(?:time|timestamp|ts|t|level|lvl|severity|msg|caller|logger)={VALUE}[ \t]+(?:.*[ \t])?{KEY}="
 _FLAG = r"[A-Za-z_][A-Za-z0-9_.-]*"

@@ -24,20 +24,25 @@ SAMPLES = (
     "2026/11/23 15:13:00 [notice] 14562#14562: start worker process 14564",
 )
 
-_CLOCK = r"(?:[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9:]{8} [+-][0-9]{4}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+[^\]]*)"
+_MONTHS = ("/Jan/", "/Feb/", "/Mar/", "/Apr/", "/May/", "/Jun/", "/Jul/", "/Aug/", "/Sep/", "/Oct/", "/Nov/", "/Dec/")
+_NCSA = rf"[0-9]{{2}}(?:{'|'.join(_MONTHS)})[0-9]{{4}}:[0-9:]{{8}} [+-][0-9]{{4}}"
+_CLOCK = rf"(?:{_NCSA}|20[0-9]{{2}}-[0-9]{{2}}-[0-9]{{2}}T[0-9:.]+[^\]]*)"
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _ACCESS = rf'^[^ \[]+ (?:[^ \[]+ ){{0,5}}\[{_CLOCK}\] "'
 _PROXIED = r'\] "[A-Z]+ https?://'  # Varnish logs whole URLs
 _ERROR = r"^[0-9]{4}/[0-9]{2}/[0-9]{2} [0-9:]{8} \[(?:debug|info|notice|warn|error|crit|alert|emerg)\] [0-9]+#[0-9]+: "
+HINTS = (*_MONTHS, "[20", "#")
+SHAPE = rf"{_ACCESS}|{_ERROR}"
 # most lines; every byte decides, so the regex engine takes its fast path
 _COMBINED = (
     r'(?s)^([^\[]*)\[([^\]]+)\] "([A-Z]+) (/[^ "\\]*) HTTP/[0-9.]+" [0-9]{3} [0-9-]+ '
     rf"{_QUOTED} {_QUOTED}(.*)$"
 )
 _OTHER = r'(?s)^([^\[]*)\[([^\]]+)\] "(?:([A-Z]+) (/[^ "]*))?(?:[^"\\]|\\.)*"(.*)$'
-_PARTS = ("before", "time", "method", "path", "tail")
+_PARTS = ("_before", "_time", "_method", "_path", "_tail")
 
-_STATUS = r"(HIT|MISS|EXPIRED|STALE|UPDATING|REVALIDATED|BYPASS)"
+STATUSES = ("HIT", "MISS", "EXPIRED", "STALE", "UPDATING", "REVALIDATED", "BYPASS")
+_STATUS = f"({'|'.join(STATUSES)})"
 _BARE_STATUS = rf'(?:^|[ \["]){_STATUS}(?:$|[ \]"])'
 _USER_STATUS = rf"(?:^| ){_STATUS} "
 _FREE_TEXT = r' "[^"]*[^"A-Z][^"]*"'  # quoted by itself and no status: agents may say anything
@@ -58,6 +63,16 @@ _NAMES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 _WANTED = Wanted(frozenset(name for names in _NAMES.values() for name in names))
 
+#: What ingest/access.hpp reads of a line: names in its pairs; time, path and what is bare stand in places of their own.
+FIELDS: dict[str, tuple[str, ...]] = {
+    **{field: names for field, names in _NAMES.items() if field != "url"},
+    "upstream": _NAMES["url"],
+    "time": (),
+    "path": (),
+}
+#: Texts in queries that may name a model or a version.
+TELLING_QUERY = ("odel=", "odel_name=", "odelName=", "ersion=")
+
 
 def claim(text: pl.Expr) -> pl.Expr:
     """Return whether a line is of an access log in NCSA form with a path, or of an error log."""
@@ -67,36 +82,43 @@ def claim(text: pl.Expr) -> pl.Expr:
 def parse(lines: pl.DataFrame) -> pl.DataFrame:
     """Return one PARSED row for every request for which the cache was asked."""
     cut = _cut(lines)
-    named = pairs.read(cut["tail"], _WANTED)
+    named = pairs.read(cut["_tail"], _WANTED)
     frame = cut.hstack(named.get_columns())
     asked = frame.with_columns(outcome=_outcome(named.columns)).filter(pl.col("outcome").is_not_null())
-    placed = _with_models(asked.with_columns(upstream=_said("url", named.columns)))
-    cacheable = pl.when(pl.col("method").is_in(["GET", "HEAD"])).then(pl.col("path"))
-    return placed.select(
-        "row",
-        "time",
-        "outcome",
-        replica=_said("replica", named.columns),
-        op=pl.lit("lookup"),
-        cache=pl.lit("edge"),
-        model=pl.coalesce(_said("model", named.columns), "url_model"),
-        version=pl.coalesce(_said("version", named.columns), "url_version"),
-        key=pl.coalesce(_said("key", named.columns), cacheable),
-        seconds=_seconds(named.columns),
-        url=pl.coalesce("upstream", "path"),
+    cacheable = pl.when(pl.col("_method").is_in(["GET", "HEAD"])).then(pl.col("_path"))
+    return shape(
+        asked.select(
+            "row",
+            "outcome",
+            time="_time",
+            replica=_said("replica", named.columns),
+            model=_said("model", named.columns),
+            version=_said("version", named.columns),
+            key=pl.coalesce(_said("key", named.columns), cacheable),
+            seconds=_seconds(named.columns),
+            upstream=_without_query(_said("url", named.columns)),
+            path=_without_query(pl.col("_path")),
+        )
     )
+
+
+def shape(asked: pl.DataFrame) -> pl.DataFrame:
+    """Turn FIELDS of requests for which the cache was asked (any of them) into PARSED columns."""
+    names = ("model", "version", "upstream", "path")
+    full = asked.with_columns(pl.lit(None, pl.String).alias(name) for name in names if name not in asked.columns)
+    return _with_models(full).with_columns(op=pl.lit("lookup"), cache=pl.lit("edge"))
 
 
 def _cut(lines: pl.DataFrame) -> pl.DataFrame:
     """Cut access lines into _PARTS; the tail is without free text that a client may have sent."""
     combined = _extracted(lines, _COMBINED)
-    rest = lines.filter(combined["time"].is_null())
-    parts = [combined.filter(pl.col("time").is_not_null())]
+    rest = lines.filter(combined["_time"].is_null())
+    parts = [combined.filter(pl.col("_time").is_not_null())]
     if rest.height:
-        parts.append(_extracted(rest, _OTHER).filter(pl.col("time").is_not_null()))
+        parts.append(_extracted(rest, _OTHER).filter(pl.col("_time").is_not_null()))
     cut = pl.concat(parts)
-    quoting = cut["tail"].str.contains(' "', literal=True)
-    return cut.with_columns(pl.col("tail").str.replace_all(_FREE_TEXT, "")) if quoting.any() else cut
+    quoting = cut["_tail"].str.contains(' "', literal=True)
+    return cut.with_columns(pl.col("_tail").str.replace_all(_FREE_TEXT, "")) if quoting.any() else cut
 
 
 def _extracted(lines: pl.DataFrame, pattern: str) -> pl.DataFrame:
@@ -111,7 +133,7 @@ def _said(field: str, columns: Sequence[str]) -> pl.Expr:
 
 
 def _outcome(columns: Sequence[str]) -> pl.Expr:
-    bare = pl.coalesce(pl.col("tail").str.extract(_BARE_STATUS), pl.col("before").str.extract(_USER_STATUS))
+    bare = pl.coalesce(pl.col("_tail").str.extract(_BARE_STATUS), pl.col("_before").str.extract(_USER_STATUS))
     given = [pl.col(name) for name in _NAMES["outcome"] if name in columns]
     unnamed = pl.all_horizontal(value.is_null() for value in given) if given else pl.lit(True)
     return pl.when(unnamed).then(bare).otherwise(_said("outcome", columns))
@@ -121,27 +143,28 @@ def _seconds(columns: Sequence[str]) -> pl.Expr:
     """The time of the request, else the sum over the upstreams asked in turn: "0.101, 0.020 : 0.300"."""
     said = _said("seconds", columns)
     listed = pl.when(said.str.contains("[,:]")).then(said).str.extract_all(r"[0-9]+(?:\.[0-9]+)?")
-    bare = pl.col("tail").str.extract(_BARE_SECONDS)
+    bare = pl.col("_tail").str.extract(_BARE_SECONDS)
     one = pl.coalesce(said, bare).cast(pl.Float64, strict=False)
     return pl.coalesce(one, listed.cast(pl.List(pl.Float64)).list.sum())
 
 
 def _with_models(asked: pl.DataFrame) -> pl.DataFrame:
     """Read each distinct pair of paths once; the upstream's first, as gateways put the version there."""
-    places = ("upstream", "path")
-    short = asked.with_columns(_without_query(place).alias(f"_{place}") for place in places)
-    keys = [f"_{place}" for place in places]
-    distinct = short.select(keys).unique()
+    places = ["upstream", "path"]
+    distinct = asked.select(places).unique()
     read = distinct.with_columns(
-        url_model=pl.coalesce(urls.model(pl.col(key)) for key in keys),
-        url_version=pl.coalesce(urls.version(pl.col(key)) for key in keys),
+        url=pl.coalesce(places),
+        url_model=pl.coalesce(urls.model(pl.col(place)) for place in places),
+        url_version=pl.coalesce(urls.version(pl.col(place)) for place in places),
     )
-    return short.join(read, on=keys, how="left", nulls_equal=True, maintain_order="left")
+    named = asked.join(read, on=places, how="left", nulls_equal=True, maintain_order="left")
+    return named.with_columns(
+        model=pl.coalesce("model", "url_model"), version=pl.coalesce("version", "url_version")
+    ).drop(*places, "url_model", "url_version")
 
 
-def _without_query(place: str) -> pl.Expr:
+def _without_query(path: pl.Expr) -> pl.Expr:
     """Drop a query that names neither model nor version: what differs from request to request stands there."""
-    path = pl.col(place)
-    telling = path.str.contains_any(["odel=", "odel_name=", "odelName=", "ersion="])
+    telling = path.str.contains_any(list(TELLING_QUERY))
     bare = path.str.extract(r"(?s)^([^?]*)")
     return pl.when(path.str.contains("?", literal=True) & ~telling).then(bare).otherwise(path)

@@ -35,7 +35,8 @@ _ISO = rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}Z? [I
 _TABLE = r"\+(?:-+\+)+$|\|.* \|$"
 _RECORD = rf"(?:{_GLOG}|{_ISO})"
 _TIME = r"^(?:[IWEF]([0-9]{4} [0-9:.]+)|([0-9T:Z-]+)) "
-_SAYS = (
+SHAPE = rf"^(?:\s*{_RECORD}|{_TABLE}|Signal \([0-9]+\) received\.)"
+TELLING = (
     "loading: ",
     "loaded '",
     "to load '",
@@ -57,12 +58,12 @@ _FAILED_WHOLE = r"(?s)^(?:failed to load model|Poll failed for model directory) 
 
 def claim(text: pl.Expr) -> pl.Expr:
     """Return whether a line has Triton's prefix, or is of a table or signal that it prints without one."""
-    return text.str.contains(rf"^(?:\s*{_RECORD}|{_TABLE}|Signal \([0-9]+\) received\.)")
+    return text.str.contains(SHAPE)
 
 
 def parse(lines: pl.DataFrame) -> pl.DataFrame:
     """Return one PARSED row for every record about a load, an unload or a start; the rest is quiet."""
-    telling = lines.filter(pl.col("text").str.contains_any(list(_SAYS)))
+    telling = lines.filter(pl.col("text").str.contains_any(list(TELLING)))
     records = _records(telling.select("row", pl.col("text").str.strip_chars_start()))
     return records.select("row", "time", *_said(pl.col("message"))).filter(pl.col("op").is_not_null())
 

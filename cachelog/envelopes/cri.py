@@ -20,6 +20,7 @@ SAMPLES = (
 )
 
 _TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})"
+SHAPE = rf"^{_TIME} (?:stdout|stderr) [FP]"
 _PREFIX = r"^(([^ ]+) (stdout|stderr) ([FP])(?::[^ ]*)?(?: |$))"
 _LONGEST = 200  # characters before the text
 

@@ -27,6 +27,7 @@ _PIECE = 16 << 10  # bytes after which Docker cuts
 _TEXT = r'(?:[^"\\]|\\.)*'
 _TAIL = r', ?"stream": ?"(stdout|stderr)"(?:, ?"attrs": ?\{.*\})?, ?"time": ?"([0-9T:.Z+-]+)"\}$'
 _LINE = rf'(?s)^\{{"log": ?"({_TEXT})"{_TAIL}'
+SHAPE = r'^\{"log":'
 _LOG = rb'^\{"log": ?"(?:[^"\\]|\\.)*'
 
 #: In every line of this kind, which is JSON itself: claims must come before the scanner of JSON lines.

@@ -19,12 +19,13 @@ SAMPLES = (
 _PREFIX = r"\[pod/([^/\] ]+)/[^/\] ]+\]"
 _TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{9}(?:Z|[+-][0-9]{2}:[0-9]{2})"
 _LINE = rf"(?s)^(?:{_PREFIX}(?: |$))?(?:({_TIME})(?: |$))?(.*)$"
+SHAPE = rf"^(?:{_PREFIX}|{_TIME})(?: |$)"
 _KUBELET = rf"^{_TIME} (?:stdout|stderr) [FP](?:[: ]|$)"  # a line of the envelope cri
 
 
 def claim(text: pl.Expr) -> pl.Expr:
     """Return whether a line begins with a pod in brackets or a time of the kubelet, and is not of its file."""
-    return text.str.contains(rf"^(?:{_PREFIX}|{_TIME})(?: |$)") & ~text.str.contains(_KUBELET)
+    return text.str.contains(SHAPE) & ~text.str.contains(_KUBELET)
 
 
 def unwrap(lines: pl.DataFrame) -> pl.DataFrame:

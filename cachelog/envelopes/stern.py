@@ -35,6 +35,8 @@ _RECORD = (
 _RECORDS = "|".join(_RECORD)
 _LINE = rf"(?s)^(?:{_WORD} )?({_POD}) {_WORD} ((?:{_RECORDS}).*)$"
 
+SHAPE = rf"^(?:{_WORD} )?{_POD} {_WORD} "
+
 
 def claim(text: pl.Expr) -> pl.Expr:
     """Return whether a line has the name of a pod, a container and then a record."""

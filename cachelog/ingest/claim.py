@@ -19,7 +19,7 @@ from cachelog.contract.dialect import PARSED
 from cachelog.contract.event import EVENT
 from cachelog.contract.events import ROWS
 from cachelog.dialects import json_app
-from cachelog.ingest import json_scan, texts
+from cachelog.ingest import json_scan, sorting, texts
 from cachelog.ingest.conform import CONFORMED, Meanings, Vocabulary, conform
 from cachelog.ingest.ledger import BAD, EVENTS, QUIET, Rows, UnitBooks
 from cachelog.ingest.lines import Unit
@@ -123,13 +123,13 @@ def _read(data: memoryview, reading: _Reading) -> None:
     objects = bytes(data[:1]) == b"{" or json_scan.holds(data, b"\n{")
     marks = [module.MARK for module in reading.reader.envelopes.values() if hasattr(module, "MARK")]
     if not objects or any(json_scan.holds(data, mark) for mark in marks):
-        return _read_texts(_texts(data, reading.books, None), reading, DEPTH)
+        return _read_block(data, None, reading)
     scanned = json_scan.scan(data)
     _note_json(scanned, reading, DEPTH)
     if len(scanned.bad):
-        _read_braced(_texts(data, reading.books, scanned.bad), reading)
+        _read_braced(texts.decoded(data, scanned.bad)[0], reading)
     if len(scanned.other):
-        _read_texts(_texts(data, reading.books, scanned.other), reading, DEPTH)
+        _read_block(data, scanned.other, reading)
 
 
 def _note_json(scanned: json_scan.Scanned, reading: _Reading, depth: int) -> None:
@@ -213,23 +213,59 @@ def _around(outer: pl.DataFrame) -> pl.DataFrame:
     return outer.select("row", env_time=pl.coalesce(said["time"], iso), env_replica=said["replica"]).cast(AROUND)
 
 
-def _texts(data: memoryview, books: Rows, rows: npt.NDArray[np.uint32] | None) -> pl.DataFrame:
-    """Decode lines (all, or the given rows); undecodable ones are bad."""
-    lines, bad = texts.decoded(bytes(data), rows)
-    books.state[bad] = BAD
-    return lines
+def _read_block(data: memoryview, rows: npt.NDArray[np.uint32] | None, reading: _Reading) -> None:
+    """Read lines of bytes (all, or the given rows) that are no objects of JSON; undecodable ones are bad."""
+    books = reading.books
+    sorter = sorting.sorter(reading.reader.dialects, reading.reader.envelopes)
+    if sorter is None:
+        lines, bad = texts.decoded(bytes(data), rows)
+        books.state[bad] = BAD
+        return _read_texts(lines, reading, DEPTH)
+    found = sorter.block(data, rows)
+    books.state[found.bad], books.state[found.blank] = BAD, QUIET
+    odd = found.odd()
+    if odd.height:
+        _read_texts(odd, reading, DEPTH)
+    _ask(found, reading)
 
 
 def _read_texts(lines: pl.DataFrame, reading: _Reading, depth: int) -> None:
-    """Give each line to the dialect that claims it; blank ones are quiet."""
+    """Read lines as what is left of them without envelopes; blank ones are quiet."""
     inner, said = unwrap(lines, reading.reader.envelopes, reading.books, depth)
     reading.around.extend(said)
     cleaned = texts.clean(inner)
     blank = cleaned["text"] == ""
     reading.books.state[cleaned["row"].filter(blank).to_numpy()] = QUIET
     lines = _read_json_texts(cleaned.filter(~blank) if blank.any() else cleaned, reading, depth)
+    if lines.is_empty():
+        return
+    sorter = sorting.sorter(reading.reader.dialects, reading.reader.envelopes)
+    if sorter is None:
+        return _ask(sorting.Strings(lines), reading)
+    found = sorter.column(lines)
+    _ask(found, reading)
+    if (odd := found.odd()).height:
+        _ask(sorting.Strings(odd), reading)
+
+
+def _ask(lines: sorting.Lines, reading: _Reading) -> None:
+    """Give each line to the first dialect that claims it."""
     for code, dialect in _in_turn(reading.reader.dialects):
-        lines = _offered(lines, code, dialect, reading)
+        reading.books.claim(lines.quiet(dialect), code)
+        if scanned := lines.scanned(dialect):
+            said, rows = scanned
+            reading.books.claim(rows, code)
+            reading.parts.append(said)
+        asked = lines.asked(dialect)
+        if asked.is_empty():
+            continue
+        mine = asked.select(dialect.claim(pl.col("text")).fill_null(False)).to_series()
+        if not mine.any():
+            continue
+        lines.take(mine)
+        claimed = asked if mine.all() else asked.filter(mine)
+        reading.books.claim(claimed["row"].to_numpy(), code)
+        reading.parts.append(grouped(_checked(dialect.parse(claimed))))
 
 
 def _read_braced(lines: pl.DataFrame, reading: _Reading) -> None:
