@@ -127,7 +127,7 @@ def _read(data: memoryview, reading: _Reading) -> None:
     scanned = json_scan.scan(data)
     _note_json(scanned, reading, DEPTH)
     if len(scanned.bad):
-        _read_braced(texts.decoded(data, scanned.bad)[0], reading)
+        _read_braced(texts.decoded(bytes(data), scanned.bad)[0], reading)
     if len(scanned.other):
         _read_block(data, scanned.other, reading)
 
