@@ -10,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from cachelog.contract.dialect import UNWRAPPED
+from cachelog.ingest import texts
 from cachelog.ingest.ledger import JOINED, Rows
 
 #: What envelopes say of a row: their time as written and the replica they name.
@@ -25,6 +26,7 @@ def unwrap(
     plain: list[pl.DataFrame] = []
     said: list[pl.DataFrame] = []
     while depth and not lines.is_empty():
+        lines = texts.uncoloured(lines)
         rest, inner, around = _layer(lines, envelopes, rows)
         plain.append(rest)
         said += around
