@@ -25,15 +25,19 @@ SAMPLES = (
 )
 
 _TIME = r"-|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
-_HEAD = rf"(?:[0-9]{{1,7}} )?<[0-9]{{1,3}}>1 (?:{_TIME}) [^ ]+ [^ ]+ [^ ]+ [^ ]+"
+_START = r"(?:[0-9]{1,7} )?<[0-9]{1,3}>1 "
+_WORD = r"[^ ]+"
 _DATA = r'(?:\[[^ =\]"]+(?: [^ =\]"]+="(?:[^"\\\]]|\\.)*")*\])+'
-_LINE = rf"(?s)^(?:[0-9]{{1,7}} )?<[0-9]{{1,3}}>1 ({_TIME}) ([^ ]+) ([^ ]+) ([^ ]+) [^ ]+(?: ({_DATA}|-))?(?: \x{{feff}}?(.*))?$"
+_LINE = (
+    rf"(?s)^{_START}({_TIME}) ({_WORD}) ({_WORD}) ({_WORD}) {_WORD}"  # host, application, process, message id
+    rf"(?: ({_DATA}|-))?(?: \x{{feff}}?(.*))?$"
+)
 _POD = r'[ \[](?:pod_name|pod|podName|k8s\.pod\.name)="((?:[^"\\\]]|\\.)+)"'
 
 
 def claim(text: pl.Expr) -> pl.Expr:
     """Return whether a line begins with a priority, version 1, a time and four words."""
-    return text.str.contains(rf"^{_HEAD}(?: |$)")
+    return text.str.contains(rf"^{_START}(?:{_TIME})(?: {_WORD}){{4}}(?: |$)")
 
 
 def unwrap(lines: pl.DataFrame) -> pl.DataFrame:
