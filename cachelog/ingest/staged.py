@@ -127,20 +127,23 @@ def _loaded(folder: str) -> Read:
 
 
 def _together(reads: Sequence[Read]) -> Read:
-    """Give inputs the order that they have when they are read at once: by path."""
+    """Give inputs the order that they have when they are read at once: by path, members as in their archive."""
     every = sorted(
-        (source.path, at, index) for at, read in enumerate(reads) for index, source in enumerate(read.sources)
+        (source.archive or source.path, at, index)
+        for at, read in enumerate(reads)
+        for index, source in enumerate(read.sources)
     )
-    paths = [path for path, _, _ in every]
+    sources = [reads[at].sources[index] for _, at, index in every]
+    paths = [source.path for source in sources]
     if twice := sorted({path for path in paths if paths.count(path) > 1}):
         raise UsageError(f"{twice[0]!r} was staged twice; name each folder once")
     place = {(at, index): number for number, (_, at, index) in enumerate(every)}
     moved = [_moved(read, [place[at, index] for index in range(len(read.sources))]) for at, read in enumerate(reads)]
-    names = named(paths)
+    names = named([source.place for source in sources])
     return Read(
         Events(tuple(part for bulk, _ in moved for part in bulk.parts)),
         pl.concat([pl.DataFrame(schema=EVENT), *(rare for _, rare in moved)]),
-        tuple(replace(reads[at].sources[i], fallback=name) for (_, at, i), name in zip(every, names, strict=True)),
+        tuple(replace(source, fallback=name) for source, name in zip(sources, names, strict=True)),
         tuple(reads[at].inputs[index] for _, at, index in every),
         any(read.partial for read in reads),
         {place[at, index]: marks for at, read in enumerate(reads) for index, marks in read.marks.items()},
