@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cachelog.contract.limits import DEFAULT, Limits
-from cachelog.ingest import archives, json_scan, unpack
+from cachelog.ingest import archives, json_scan, records, unpack
 from cachelog.ingest.discover import STDIN, Source
 
 #: Stands for a line that is too long to keep: no valid UTF-8, so every reader counts it as bad.
@@ -175,9 +175,12 @@ class _Packer:
         self.log.marks.setdefault(index, [])
         try:
             with opened() as raw:
-                fill = _part(raw, window) if window else _filler(raw)
-                self._begin(fill, window.start if window else 0)
-                while self._more(fill):
+                # what a log grew by is read as it stands: a rewritten one is always read from its beginning
+                fill = records.Rewritten(_part(raw, window) if window else _filler(raw), looks=not window)
+                self._begin(fill.readinto, window.start if window else 0)
+                if fill.changed:  # offsets in what is read are none in the file
+                    self.log.marks[index].clear()
+                while self._more(fill.readinto):
                     if self.end >= self.limits.block_bytes:
                         yield from self._cut()
         except (OSError, EOFError, ValueError, zlib.error) as error:

@@ -57,6 +57,9 @@ def _layer(
 
 def _joined(inner: pl.DataFrame, rows: Rows) -> pl.DataFrame:
     """Join a piece marked partial with what follows it in the same stream; the pieces after the first are joined."""
+    if (unspoken := inner["partial"].is_null()).any():
+        rows.state[inner["row"].filter(unspoken).to_numpy()] = JOINED
+        inner = inner.filter(~unspoken)
     if not inner["partial"].any():
         return inner
     place = ["_source", "stream", "env_replica"]
