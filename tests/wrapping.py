@@ -44,9 +44,18 @@ def logcli(line):
     return f'{TIME[:19]}Z {{container="scorer", pod="{POD}"}} {line}'
 
 
+def heroku(line):
+    return f"{TIME[:26]}+00:00 app[web.1]: {line}"
+
+
+def fly(line):
+    return f"{TIME[:19]}Z app[6e82d4a2c12345] ams [info]{line}"
+
+
 WRAPPERS = {
     "cri": cri, "docker_json": docker_json, "kubectl": kubectl, "stern": stern, "docker_compose": docker_compose,
     "syslog_3164": syslog_3164, "syslog_5424": syslog_5424, "journald_short": journald_short, "logcli": logcli,
+    "heroku": heroku, "fly": fly,
 }  # fmt: skip
 #: Around each other three deep; the others are tried in pairs.
 NODE_TOOLS = ("cri", "docker_json", "kubectl", "stern")

@@ -27,12 +27,12 @@ SAMPLES = (
 _TIME = r"-|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
 _START = r"(?:[0-9]{1,7} )?<[0-9]{1,3}>1 "
 _WORD = r"[^ ]+"
-_DATA = r'(?:\[[^ =\]"]+(?: [^ =\]"]+="(?:[^"\\\]]|\\.)*")*\])+'
+_DATA = r'(?:\[[^ =\]"]+(?: [^ =\]"]+="(?:[^"\\]|\\.)*")*\])+'
 _LINE = (
     rf"(?s)^{_START}({_TIME}) ({_WORD}) ({_WORD}) ({_WORD}) {_WORD}"  # host, application, process, message id
     rf"(?: ({_DATA}|-))?(?: \x{{feff}}?(.*))?$"
 )
-_POD = r'[ \[](?:pod_name|pod|podName|k8s\.pod\.name)="((?:[^"\\\]]|\\.)+)"'
+_POD = r'[ \[](?:pod_name|pod|podName|k8s\.pod\.name)="((?:[^"\\]|\\.)+)"'
 
 
 def claim(text: pl.Expr) -> pl.Expr:
