@@ -125,6 +125,13 @@ def stem(path: str) -> str:
     return name
 
 
+def rotated(sources: Sequence[Source]) -> list[int]:
+    """Return of each source the first one of its set: files of a folder that differ in endings of rotation alone."""
+    first: dict[tuple[str, str], int] = {}
+    keys = [(str(PurePath(s.place).parent), stem(s.place)) for s in sources]
+    return [first.setdefault(key, index) for index, key in enumerate(keys)]
+
+
 def named(paths: list[str]) -> list[str]:
     """Return a name for each file: its stem, or the nearest folder in which files of one stem differ (edge-a/x.log)."""
     by_stem: dict[str, list[str]] = {}

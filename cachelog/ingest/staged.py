@@ -16,7 +16,7 @@ from cachelog.contract.events import Events, Part
 from cachelog.contract.finding import InputReport
 from cachelog.ingest import store
 from cachelog.ingest.carry import carry_versions
-from cachelog.ingest.discover import Source, named
+from cachelog.ingest.discover import Source, named, rotated
 
 _SCHEMA = "cachelog.staged/1"
 _Marks = Mapping[int, Sequence[tuple[int, int]]]
@@ -74,8 +74,15 @@ class Staged:
 
 def assembled(read: Read, keep: Callable[[], None] = lambda: None) -> Staged:
     """Return what was read with what only all of it together tells."""
-    bulk, rare = _named(read.bulk, carry_versions(read.rare), read.sources)
+    bulk, rare = _named(read.bulk, _carried(read.rare, read.sources), read.sources)
     return Staged(bulk, rare, read, keep)
+
+
+def _carried(rare: pl.DataFrame, sources: Sequence[Source]) -> pl.DataFrame:
+    """Carry over what one line leaves to another, also where the log was rotated between them."""
+    first = pl.lit(pl.Series(rotated(sources), dtype=pl.UInt32)).gather(pl.col("source"))
+    carried = carry_versions(rare.with_columns(first.alias("source"), _own="source"))
+    return carried.with_columns(pl.col("_own").alias("source")).drop("_own")
 
 
 def save(folder: str, read: Read) -> None:
