@@ -23,10 +23,6 @@ class Limits:
     unpacked_bytes: int = 1 << 30  # a packed file may grow to so much in any case
     unpacked_ratio: int = 1_000  # ... and to so many times its size: logs shrink to a 70th at best, zeros to a 1,030th
     inner_bytes: int = 2 << 30  # an archive in an archive is copied, to be sought in; a bigger one is refused
-    zone_step_s: float = 900.0  # zones differ by quarters of an hour
-    zone_late_s: float = 5.0  # an envelope is written so soon after its line, or tells nothing of the line's zone
-    zone_early_s: float = 1.0  # ... and this long before it where its time has no parts of a second
-    zone_share: float = 0.9  # of the lines looked at must agree
     members: int = 100_000  # of an archive: a list of more is no set of logs
 
     declared_s: float = 60.0  # a reload of the configuration, a poll of the files (1 s, unless told), then the load

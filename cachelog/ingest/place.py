@@ -11,7 +11,6 @@ import polars as pl
 
 from cachelog.contract.event import EVENT, LABEL
 from cachelog.contract.events import ROWS
-from cachelog.ingest import zones
 from cachelog.ingest.clock import Zone, instants
 from cachelog.ingest.unwrap import positions
 
@@ -62,29 +61,20 @@ def _replicas(placed: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
 def _with_envelope(placed: pl.DataFrame, around: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
     """Add what the envelope said; its time stands in for a line's own that is missing or has no year."""
     if around.is_empty():
-        return placed.with_columns(env_replica=pl.lit(None, pl.String), off=pl.lit(None, pl.Int32))
+        return placed.with_columns(env_replica=pl.lit(None, pl.String))
     at = positions(placed["row"], around["row"])
-    wrapped = placed.with_columns(around["env_replica"].gather(at), around["env_time"].gather(at))
-    return zones.with_zone(_timed(wrapped, inputs), lambda rows: _clock(rows, inputs))
-
-
-def _timed(wrapped: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
+    wrapped = placed.with_columns(around["env_replica"].gather(at))
     worse = wrapped["ts"].is_null() | wrapped["yearless"]
     if not worse.any():
         return wrapped
-    clock = _clock(wrapped, inputs)
+    newest = pl.Series(inputs.newest, dtype=pl.Datetime("us")).gather(wrapped["source"])
+    clock = instants(around["env_time"].gather(at), newest, inputs.zone)
     better = pl.col("ts").is_null() | (pl.col("yearless") & pl.col("_env").is_not_null() & ~pl.col("_env_naive"))
     return wrapped.with_columns(_env=clock["ts"], _env_naive=clock["naive"]).with_columns(
         ts=pl.when(better).then(pl.col("_env")).otherwise(pl.col("ts")),
         naive=pl.when(better).then(pl.col("_env_naive")).otherwise(pl.col("naive")),
         yearless=pl.col("yearless") & ~better,
     )
-
-
-def _clock(rows: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
-    """Read what envelopes say of time."""
-    newest = pl.Series(inputs.newest, dtype=pl.Datetime("us")).gather(rows["source"])
-    return instants(rows["env_time"], newest, inputs.zone)
 
 
 def _assumed(placed: pl.DataFrame, zone: Zone) -> tuple[tuple[int, str, int], ...]:
@@ -94,20 +84,9 @@ def _assumed(placed: pl.DataFrame, zone: Zone) -> tuple[tuple[int, str, int], ..
         "no time in the lines, taken from the event before": pl.col("ts").is_null(),
     }
     found: list[tuple[int, str, int]] = []
-    off = placed["off"].filter(placed["off"] != 0).unique().sort()
-    if not (placed["ts"].null_count() or placed["naive"].any() or placed["yearless"].any() or len(off)):
+    if not (placed["ts"].null_count() or placed["naive"].any() or placed["yearless"].any()):
         return ()
-    for seconds in off.to_list():
-        facts[f"no zone in the lines, read as {zone.name}{_signed(seconds)}, as their envelopes tell"] = (
-            pl.col("off") == seconds
-        )
     for what, when in facts.items():
         counts = placed.filter(when).group_by("source").len().sort("source")
         found += [(source, what, many) for source, many in counts.iter_rows()]
     return tuple(found)
-
-
-def _signed(seconds: int) -> str:
-    """Write an offset: +05:30."""
-    minutes = abs(seconds) // 60
-    return f"{'-' if seconds < 0 else '+'}{minutes // 60:02d}:{minutes % 60:02d}"
