@@ -22,7 +22,7 @@ from cachelog.contract.limits import DEFAULT
 from cachelog.ingest import archives, unpack
 from cachelog.ingest.discover import Source, discover
 from cachelog.ingest.lines import ReadLog, cite, units
-from cachelog.ingest.stage import stage
+from cachelog.ingest.stage import Asked, stage
 from tests.reading import events, read
 
 UID = "4353b830-0000-4000-8000-000000000000"
@@ -298,7 +298,7 @@ SMALL = replace(DEFAULT, unpacked_bytes=1 << 20, unpacked_ratio=100)
 
 
 def read_with(path, limits):
-    return stage([str(path)], dialects=rooms.dialects(), envelopes=rooms.envelopes(), limits=limits)
+    return stage([str(path)], rooms.dialects(), rooms.envelopes(), Asked(limits=limits))
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, zstandard.compress])

@@ -18,7 +18,7 @@ from cachelog.contract.limits import DEFAULT
 from cachelog.ingest.discover import Source
 from cachelog.ingest.lines import ReadLog, cite, units
 from cachelog.ingest.records import Rewritten
-from cachelog.ingest.stage import stage
+from cachelog.ingest.stage import Asked, stage
 from tests.reading import events, read
 
 DIALECTS, ENVELOPES = rooms.dialects(), rooms.envelopes()
@@ -45,7 +45,7 @@ def exported(*records, binary=()):
 def staged_bytes(folder, body, name="a.log", block=DEFAULT.block_bytes):
     (folder / name).write_bytes(body)
     limits = replace(DEFAULT, block_bytes=block)
-    return stage([str(folder / name)], dialects=DIALECTS, envelopes=ENVELOPES, limits=limits)
+    return stage([str(folder / name)], DIALECTS, ENVELOPES, Asked(limits=limits))
 
 
 def told(staged):
