@@ -133,7 +133,7 @@ def test_a_line_of_a_member_is_cited_by_its_address(tmp_path):
         assert cite(Source(path), [17]) == {17: line(16).strip()}
         staged = read(tmp_path)
         index = [s.path for s in staged.sources].index(path)
-        assert cite(staged.sources[index], [17], marks=staged.marks[index]) == {17: line(16).strip()}
+        assert cite(staged.sources[index], [17], marks=staged.read.marks[index]) == {17: line(16).strip()}
 
 
 def test_findings_cite_members_and_show_reads_them(tmp_path):

@@ -88,7 +88,7 @@ def test_the_line_of_the_message_is_cited(tmp_path):
     lines = body.split(b"\n")
     wanted = [i for i, text in enumerate(lines, 1) if text.startswith(b"MESSAGE")]
     assert events(staged)["line"].to_list() == wanted
-    cited = cite(staged.sources[0], wanted, marks=staged.marks[0])
+    cited = cite(staged.sources[0], wanted, marks=staged.read.marks[0])
     assert all(text.startswith('MESSAGE={"event": "cache_lookup",') for text in cited.values())
 
 
@@ -173,7 +173,7 @@ def test_records_of_several_lines_keep_the_numbers_of_theirs(tmp_path):
         if text.startswith("17954469") and "cache_lookup" in text
     ]
     assert events(staged)["line"].to_list() == [2, *at]
-    assert "cache_lookup" in cite(staged.sources[0], [2], marks=staged.marks[0])[2]
+    assert "cache_lookup" in cite(staged.sources[0], [2], marks=staged.read.marks[0])[2]
     assert adds_up(staged) and staged.inputs[0].lines == body.count(b"\n")
 
 
@@ -201,7 +201,7 @@ def test_a_first_line_with_commas_is_no_header_by_itself(tmp_path, first):
     body = f"{first}\n{HIT}\n".encode()
     staged = staged_bytes(tmp_path, body)
     assert events(staged)["line"].to_list() == [2]
-    assert staged.marks[0]
+    assert staged.read.marks[0]
 
 
 def reshaped(body, sizes):

@@ -69,6 +69,11 @@ class Rewritten:
         return count
 
 
+def shaped(head: bytes) -> bool:
+    """Return whether a file that begins so is rewritten, and can only be read from its beginning."""
+    return _shape(head) is not None
+
+
 def _shape(head: bytes) -> _Shape | None:
     if head.startswith(b"__CURSOR="):
         return _Export()
