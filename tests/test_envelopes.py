@@ -21,6 +21,7 @@ from tests.reading import events, read, read_lines
 from tests.wrapping import POD, TIME, cri, docker_json, kubectl, stern
 
 HIT = json.dumps({"event": "cache_lookup", "result": "hit", "model": "m", "version": "1", "key": "a b"})
+LOADED = "Loaded model fraud version v41"
 UID = "4353b830-0000-4000-8000-000000000000"
 ID = "4c7e18eb06658eb0afe41dcd86cf844237737aa372e923f10a2407e0ccad3c1b"
 
@@ -169,6 +170,84 @@ def test_an_object_with_a_log_and_more_is_read_by_its_message(tmp_path):
 def test_kubectl_and_stern_name_the_pod(tmp_path):
     lines = [kubectl(HIT), f"[pod/other-0/x] {HIT}", f"{TIME} {HIT}", stern(HIT), f"ml-prod {stern(HIT)}"]
     assert events(read_lines(tmp_path, *lines))["replica"].to_list() == [POD, "other-0", "app", POD, POD]
+
+
+@pytest.mark.parametrize(
+    ("head", "replica", "time"),
+    [
+        ("Nov 23 15:16:30 node-3 scorer[4003]:", "node-3", "15:16:30.000000"),
+        ("<14>Nov 23 15:16:30 node-3 scorer[4003]:", "node-3", "15:16:30.000000"),
+        ("<14>Nov 23 15:16:30 scorer[4003]:", "app", "15:16:30.000000"),
+        ("<30>Nov 23 15:16:30 node-3 0123456789ab[812]:", "0123456789ab", "15:16:30.000000"),
+        (
+            "<30>Nov 23 15:16:30 node-3 fraud-scorer-6d9f7c5b8-4kq2x[812]:",
+            "fraud-scorer-6d9f7c5b8-4kq2x",
+            "15:16:30.000000",
+        ),
+        ("<34>Nov 23 2026 16:16:30.5 10.0.0.7 scorer:", "10.0.0.7", "16:16:30.500000"),
+        ("<14>2026-11-23T16:16:30.240346+01:00 node-3 scorer[4003]:", "node-3", "15:16:30.240346"),
+        ("<14>1 2026-11-23T16:16:30.240346+01:00 node-3 scorer 4003 - -", "node-3", "15:16:30.240346"),
+        ('<14>1 2026-11-23T15:16:30Z node-3 scorer - - [k@1 a="]\\"" pod="p-0"]', "p-0", "15:16:30.000000"),
+        ("<14>1 2026-11-23T15:16:30Z - scorer 4003 - - \ufeff", "app", "15:16:30.000000"),
+        ("83 <40>1 2026-11-23T15:16:30+00:00 host app web.3 -", "web.3", "15:16:30.000000"),
+        ("Nov 23 15:16:30.240346 node-3 scorer[4003]:", "node-3", "15:16:30.240346"),
+        ("2026-11-23T16:16:30+0100 node-3 scorer[4003]:", "node-3", "15:16:30.000000"),
+        (
+            "Mon 2026-11-23 15:16:30 UTC node-3 fraud-scorer@3.service[4003]:",
+            "node-3/fraud-scorer@3",
+            "15:16:30.000000",
+        ),
+        ("Mon 2026-11-23 16:16:30 +01 node-3 scorer[4003]:", "node-3", "15:16:30.000000"),
+        ("Mon 2026-11-23 16:16:30 CET node-3 scorer[4003]:", "node-3", "16:16:30.000000"),
+        ("1795446990.240346 node-3 scorer[4003]:", "node-3", "15:16:30.240346"),
+        ("[   12.345678] node-3 scorer[4003]:", "node-3", None),
+        ("scorer-1  |", "scorer-1", None),
+        ("ml_scorer_2  | 2026-11-23T15:16:30.248043060Z", "ml_scorer_2", "15:16:30.248043"),
+        ("\x1b[2K\x1b[36mscorer-1  |\x1b[0m", "scorer-1", None),
+        ("scorer.1.kq2x7m9zt7mh8wvntqd5c1abc@node-1    |", "scorer.1.kq2x7m9zt7mh8wvntqd5c1abc@node-1", None),
+        ('\x1b[34m2026-11-23T16:16:30+01:00\x1b[0m \x1b[31m{instance="a:1", x="y"}\x1b[0m  ', "a:1", "15:16:30.000000"),
+        ("2026-11-23T15:16:30Z {}", "app", "15:16:30.000000"),
+        ("2026-11-23T15:16:30.240346+00:00 app[web.1]:", "web.1", "15:16:30.240346"),
+        ("2026-11-23T15:16:30Z app[6e82d4a2c12345] ams [info]", "6e82d4a2c12345", "15:16:30.000000"),
+        ("\x1b[33mscorer-0\x1b[0m scorer 2026-11-23T15:16:30.248043060Z", "scorer-0", "15:16:30.248043"),
+    ],
+)
+def test_heads_of_envelopes_tell_time_and_replica(tmp_path, head, replica, time):
+    (row,) = events(read_lines(tmp_path, f"{head} {LOADED}".replace("\ufeff ", "\ufeff"))).to_dicts()
+    assert (row["model"], row["replica"]) == ("fraud", replica)
+    assert (row["ts"] and row["ts"].strftime("%H:%M:%S.%f")) == time
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Nov 23 15:16:30 INFO scorer: Loaded model fraud version v41",
+        "2026-11-23T15:16:30.388Z INFO scorer: Loaded model fraud version v41",
+        "2026-11-23T15:16:30+01:00  INFO 1 --- [main] c.e.Scorer : Loaded model fraud version v41",
+        "2026-11-23 15:16:30,388 [4003] scorer: Loaded model fraud version v41",
+        "cache | Loaded model fraud version v41",
+        "MODEL=fraud VERSION=v41 loaded",
+        "<info> Loaded model fraud version v41",
+        "level | count | Loaded model fraud version v41",
+    ],
+)
+def test_heads_of_loggers_are_no_envelopes(tmp_path, line):
+    (found,) = read_lines(tmp_path, line).inputs
+    assert found.envelope is None
+
+
+def test_notices_of_tools_say_nothing(tmp_path):
+    lines = [
+        "-- Boot 0f1e2d3c4b5a69788796a5b4c3d2e1f0 --",
+        "-- Journal begins at Mon 2026-11-23 15:00:00 UTC, ends at Mon 2026-11-23 16:00:00 UTC. --",
+        'Common labels: {job="ml/scorer"}',
+    ]
+    assert books(read_lines(tmp_path, *lines)) == (0, 3, 0, 0, 0)
+
+
+def test_every_envelope_names_its_source_and_what_it_cannot_tell():
+    for module in envelopes().values():
+        assert module.SOURCE and (module.BLIND is None or module.BLIND)
 
 
 def test_an_empty_line_in_an_envelope_is_quiet(tmp_path):

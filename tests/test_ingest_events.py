@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from datetime import UTC, datetime
 
@@ -11,7 +12,7 @@ import pytest
 from cachelog.contract.errors import UsageError
 from cachelog.ingest.clock import Zone, fixed_offset, instants
 from cachelog.ingest.conform import classify
-from tests.reading import events, read_lines
+from tests.reading import events, read, read_lines
 
 T = "2026-11-20T12:00:00Z"
 
@@ -218,3 +219,15 @@ def test_fields_are_found_in_objects_and_in_messages(tmp_path, fields):
     row = one(tmp_path, **fields)
     assert row is not None
     assert (row["op"], row["outcome"], row["model"], row["version"]) == ("lookup", "hit", "m", "7")
+
+
+@pytest.mark.parametrize("older", ["t.log.1", "t.log.2.gz", "t.log-20261123"])
+def test_a_version_is_carried_over_a_rotation(tmp_path, older):
+    head = 'I1123 15:{}:57.932261 1 model_lifecycle.cc:{}] "{}"\n'.format
+    began = head("09", 472, "loading: fraud:42").encode()
+    (tmp_path / older).write_bytes(gzip.compress(began) if older.endswith("gz") else began)
+    (tmp_path / "t.log").write_text(head("10", 839, "successfully loaded 'fraud'"))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "t.log").write_text(head("10", 839, "successfully loaded 'fraud'"))
+    loads = events(read(tmp_path)).filter(pl.col("op") == "load")
+    assert loads["version"].to_list() == [None, "42"]

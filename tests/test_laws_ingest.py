@@ -16,7 +16,7 @@ from cachelog import rooms
 from cachelog.contract.limits import DEFAULT
 from cachelog.ingest import stage as staging
 from tests.reading import events, read, read_lines
-from tests.wrapping import TIME, WRAPPERS, cri, docker_json
+from tests.wrapping import NODE_TOOLS, TIME, WRAPPERS, cri, docker_json
 
 DIALECTS, ENVELOPES = rooms.dialects(), rooms.envelopes()
 SAMPLES = [(name, sample) for name, module in DIALECTS.items() for sample in module.SAMPLES]
@@ -56,25 +56,38 @@ def told(staged):
     return events(staged).drop(LOCUS)
 
 
-DEEP = [(a,) for a in WRAPPERS] + list(itertools.permutations(WRAPPERS, 2)) + list(itertools.permutations(WRAPPERS, 3))
+def combinations(outer):
+    inner = [(), *((name,) for name in WRAPPERS if name != outer)]
+    deep = itertools.permutations([n for n in NODE_TOOLS if n != outer], 2) if outer in NODE_TOOLS else ()
+    return [(outer, *names) for names in (*inner, *deep)]
 
 
-@pytest.mark.parametrize("around", DEEP, ids="+".join)
-def test_envelopes_change_nothing_but_locus_and_clock(tmp_path, around):
-    """All samples at once; lines that have a whole time of their own keep it."""
+def wrapped_in(names, lines):
+    for name in reversed(names):
+        lines = [WRAPPERS[name](line) for line in lines]
+    return lines
+
+
+@pytest.mark.parametrize("outer", WRAPPERS)
+def test_envelopes_change_nothing_but_locus_and_clock(tmp_path, outer):
+    """All samples at once, a file for each combination; lines that have a whole time of their own keep it."""
     lines = [sample for _, sample in SAMPLES]
-    wrapped = lines
-    for name in reversed(around):
-        wrapped = [WRAPPERS[name](line) for line in wrapped]
     bare = read_lines(tmp_path, *lines, name="bare.log")
-    inside = read_lines(tmp_path, *wrapped, name="wrapped.log")
-    assert told(inside).equals(told(bare))
-    assert events(inside)["line"].to_list() == events(bare)["line"].to_list()
-    (books,) = inside.inputs
-    assert books.envelope.split("+")[0] == around[0]
     timed = [i for i, line in enumerate(lines, 1) if "2026-1" in line[:60] or "2021" in line[:40]]
-    same = [events(s).filter(pl.col("line").is_in(timed))["ts"].to_list() for s in (bare, inside)]
-    assert same[0] == same[1]
+    folder = tmp_path / "wrapped"
+    folder.mkdir()
+    for names in (found := combinations(outer)):
+        body = "".join(f"{line}\n" for line in wrapped_in(names, lines))
+        (folder / f"{'+'.join(names)}.log").write_text(body)
+    inside = read(folder)
+    assert len(inside.inputs) == len(found)
+    for source, books in enumerate(inside.inputs):
+        mine = events(inside).filter(pl.col("source") == source)
+        assert mine.drop(LOCUS).equals(told(bare)), books.path
+        assert mine["line"].to_list() == events(bare)["line"].to_list(), books.path
+        assert books.envelope.split("+")[0] == outer
+        same = [found.filter(pl.col("line").is_in(timed))["ts"].to_list() for found in (events(bare), mine)]
+        assert same[0] == same[1], books.path
 
 
 def test_the_time_of_the_envelope_stands_in_for_one_that_is_missing_or_has_no_year(tmp_path):

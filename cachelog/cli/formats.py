@@ -35,7 +35,7 @@ def formats(*, output: Output) -> int:
     return 0
 
 
-_PACKED = "Compressed with gzip or zstd, or not; by line, so files may be mixed."
+_PACKED = "Compressed with gzip, zstd, bz2 or xz, in tar or zip archives, or not; by line, so files may be mixed."
 
 
 def _about(module: ModuleType) -> str:

@@ -73,7 +73,8 @@ UNWRAPPED: pl.Schema = pl.Schema(
         "env_time": pl.String(),  # the envelope's own time, as written
         "env_replica": pl.String(),  # pod or container that the envelope names
         "stream": pl.String(),  # stdout/stderr: pieces are joined within one stream
-        "partial": pl.Boolean(),  # true: the next line of the same stream continues this one
+        # true: the next line of the same stream continues this one; null: another row speaks for this line
+        "partial": pl.Boolean(),
     }
 )
 

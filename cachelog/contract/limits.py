@@ -20,6 +20,10 @@ class Limits:
     cached_bytes: int = 4 << 20  # smaller inputs are read again as fast as they are found
     cache_bytes: int = 2 << 30  # of all that is kept between runs
     line_bytes: int = 8 << 20  # a longer line is counted as bad: no log line is that long, a JSON bomb is
+    unpacked_bytes: int = 1 << 30  # a packed file may grow to so much in any case
+    unpacked_ratio: int = 1_000  # ... and to so many times its size: logs shrink to a 70th at best, zeros to a 1,030th
+    inner_bytes: int = 2 << 30  # an archive in an archive is copied, to be sought in; a bigger one is refused
+    members: int = 100_000  # of an archive: a list of more is no set of logs
 
     declared_s: float = 60.0  # a reload of the configuration, a poll of the files (1 s, unless told), then the load
 

@@ -12,6 +12,8 @@ import re
 import polars as pl
 
 NAME = "cri"
+SOURCE = "kubernetes/cri-api, the logging section of its design document"
+BLIND: str | None = None
 SAMPLES = (
     "2026-11-23T15:16:30.248043060Z stdout F starting",
     '2026-11-23T15:16:30.248043060Z stderr P {"event": "feature_dump", "dump": "f0=',

@@ -17,6 +17,8 @@ import polars as pl
 from cachelog.contract.quoting import unescape
 
 NAME = "docker_json"
+SOURCE = "moby/daemon/logger/jsonfilelog; moby/daemon/logger/copier.go"
+BLIND: str | None = None
 SAMPLES = (
     r'{"log":"2026-11-23 15:16:30,388 INFO uvicorn.error: ready\n","stream":"stdout","time":"2026-11-23T15:16:30.38Z"}',
     '{"log":"a piece","stream":"stderr","attrs":{"tag":"x"},"time":"2026-11-23T15:16:30.388527154Z"}',

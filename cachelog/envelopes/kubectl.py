@@ -9,6 +9,8 @@ from __future__ import annotations
 import polars as pl
 
 NAME = "kubectl"
+SOURCE = "kubernetes/kubectl pkg/cmd/logs; kubernetes/pkg/kubelet/kuberuntime/logs"
+BLIND = "without --prefix, which pod wrote a line, unless the file is named for it"
 SAMPLES = (
     "[pod/scorer-0/scorer] starting",
     "[pod/scorer-0/scorer] 2026-11-23T15:16:30.248043060Z starting",

@@ -9,6 +9,8 @@ from __future__ import annotations
 import polars as pl
 
 NAME = "stern"
+SOURCE = "stern/stern cmd/cmd.go, the templates of --output; json and extjson are JSON lines, raw is the bare line"
+BLIND = "lines that begin with none of these records; of -o raw, which pod wrote a line"
 SAMPLES = (
     'scorer-0 scorer {"event": "ready"}',
     "fraud-scorer-6d9f7c5b8-4kq2x scorer 2026-11-23 15:16:30,388 INFO uvicorn.error: ready",
@@ -31,6 +33,9 @@ _RECORD = (
     r"[0-9a-fA-F.:]+ [^ ]+ [^ ]+ \[",  # an access log
     r"(?i:(?:(?:un|re)?load|evict)(?:ed|ing) (?:the )?model |model cache (?:hit|miss) )",
     r"[a-z]+ model=",
+    r"<[0-9]{1,3}>(?:1 |[A-Z0-9])",  # syslog
+    r"[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8}[ .]",
+    r"[A-Za-z0-9_.-]+[-_][0-9]{1,4} +\| ",  # docker compose
 )
 _RECORDS = "|".join(_RECORD)
 _LINE = rf"(?s)^(?:{_WORD} )?({_POD}) {_WORD} ((?:{_RECORDS}).*)$"

@@ -1,7 +1,7 @@
-"""Which inputs the user named: files, folders (walked), globs and standard input.
+"""Which inputs the user named: files, folders (walked), globs, the members of archives and standard input.
 
-Nothing here reads a file's content. What cannot be read becomes a Source with a note, never an error:
-it is shown in the report. Symbolic links to files are followed once; links to folders are not.
+Of archives their lists are read, of other files nothing. What cannot be read becomes a Source with a note, never an
+error: it is shown in the report. Symbolic links to files are followed once; links to folders are not.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from cachelog.contract.errors import UsageError
+from cachelog.ingest import archives
 
 STDIN = "-"
 
@@ -31,12 +32,18 @@ class Source:
     note: str | None = None
     fallback: str = ""  # replica name when neither line nor envelope gives one
     pipe: bool = False  # can be read once only: standard input, a FIFO, a device
+    archive: str = ""  # the file on disk that holds it, where it is a member of one
+
+    @property
+    def place(self) -> str:
+        """The path, with an archive as if it were a folder."""
+        return self.path.replace(archives.MARK, "/") if self.archive else self.path
 
 
 def discover(paths: Sequence[str]) -> list[Source]:
     """Return every input under `paths` in a stable order, each file once; raises UsageError on a missing path."""
     found: dict[str, Source] = {}
-    inodes: set[tuple[int, int]] = set()
+    inodes: set[_Identity] = set()
     for path in paths:
         for source, identity in _expand(path):
             if source.path in found or (identity is not None and identity in inodes):
@@ -44,11 +51,13 @@ def discover(paths: Sequence[str]) -> list[Source]:
             found[source.path] = source
             if identity is not None:
                 inodes.add(identity)
-    sources = [found[p] for p in sorted(found)]
-    return [replace(s, fallback=name) for s, name in zip(sources, named([s.path for s in sources]), strict=True)]
+    # the members of an archive stay in its order, which is how they are read at one go
+    sources = sorted(found.values(), key=lambda s: s.archive or s.path)
+    return [replace(s, fallback=name) for s, name in zip(sources, named([s.place for s in sources]), strict=True)]
 
 
-_Found = tuple[Source, tuple[int, int] | None]
+_Identity = tuple[int, int, str]  # device, inode, member
+_Found = tuple[Source, _Identity | None]
 
 
 def _expand(path: str) -> Iterator[_Found]:
@@ -57,7 +66,7 @@ def _expand(path: str) -> Iterator[_Found]:
     elif os.path.isdir(path):
         yield from _walk(path)
     elif os.path.lexists(path):
-        yield _file(path, named=True)
+        yield from _file(path, named=True)
     elif matches := sorted(glob.glob(path, recursive=True)):
         for match in matches:
             yield from _expand(match)
@@ -74,21 +83,29 @@ def _walk(folder: str) -> Iterator[_Found]:
     for root, folders, names in os.walk(folder, onerror=unreadable):
         folders.sort()
         for name in sorted(names):
-            yield _file(os.path.join(root, name), named=False)
+            yield from _file(os.path.join(root, name), named=False)
     yield from broken
 
 
-def _file(path: str, *, named: bool) -> _Found:
+def _file(path: str, *, named: bool) -> Iterator[_Found]:
     """Describe one path; a pipe is read only when the user named it, inside a folder it could block for ever."""
     try:
         info = os.stat(path)
     except OSError as error:
-        return Source(path, note=f"not read: {error.strerror}"), None
+        yield Source(path, note=f"not read: {error.strerror}"), None
+        return
     if stat.S_ISREG(info.st_mode):
-        return Source(path, info.st_size, info.st_mtime), (info.st_dev, info.st_ino)
-    if named and _is_pipe(info.st_mode):
-        return Source(path, pipe=True), None
-    return Source(path, note="not read: not a regular file"), None
+        members = archives.members(path) if archives.suspected(path) else None
+        for found in [Source(path, info.st_size, info.st_mtime)] if members is None else _members(path, members):
+            yield found, (info.st_dev, info.st_ino, found.path[len(path) :])
+    elif named and _is_pipe(info.st_mode):
+        yield Source(path, pipe=True), None
+    else:
+        yield Source(path, note="not read: not a regular file"), None
+
+
+def _members(path: str, members: Sequence[archives.Member]) -> list[Source]:
+    return [Source(m.path, m.size, m.mtime, m.note, archive=path) for m in members]
 
 
 def _is_pipe(mode: int) -> bool:
@@ -106,6 +123,13 @@ def stem(path: str) -> str:
     while (shorter := _ENDING.sub("", name)) not in ("", name):
         name = shorter
     return name
+
+
+def rotated(sources: Sequence[Source]) -> list[int]:
+    """Return of each source the first one of its set: files of a folder that differ in endings of rotation alone."""
+    first: dict[tuple[str, str], int] = {}
+    keys = [(str(PurePath(s.place).parent), stem(s.place)) for s in sources]
+    return [first.setdefault(key, index) for index, key in enumerate(keys)]
 
 
 def named(paths: list[str]) -> list[str]:

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cachelog.contract.limits import DEFAULT, Limits
-from cachelog.ingest import json_scan
+from cachelog.ingest import archives, json_scan, records, unpack
 from cachelog.ingest.discover import STDIN, Source
 
 #: Stands for a line that is too long to keep: no valid UTF-8, so every reader counts it as bad.
@@ -34,6 +34,7 @@ OVERLONG = b"\xff"
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _BOM = b"\xef\xbb\xbf"
+MAGIC = 16  # bytes that tell how a file is compressed
 _CHUNK = 4 << 20  # bytes read at once: progress is told, and Ctrl-C heard, between reads
 _STREAMS = 2  # stdout and stderr
 _LOOK_BACK = 256  # lines; a piece of the other stream that is further back is not waited for
@@ -123,6 +124,7 @@ def units(
         window = windows.get(index) if windows else None
         if source.note or (window and window.start >= window.end):
             continue
+        packer.growth.begin(source.archive or source.path)
         yield from packer.input(index, window, partial(_Counted.of, source, spool, advance))
         if log.interrupted:
             break
@@ -153,7 +155,7 @@ class _Packer:
     """Fills one buffer after another with whole lines."""
 
     def __init__(self, piece: Callable[[bytes], Piece | None], limits: Limits, log: ReadLog) -> None:
-        self.piece, self.limits, self.log = piece, limits, log
+        self.piece, self.limits, self.log, self.growth = piece, limits, log, archives.Growth(limits)
         # a full unit, pieces of a line that wait for more, a line that is not ended yet, and what is read at once
         self.buffers = _Buffers(limits.block_bytes + 2 * limits.line_bytes + 2 * _CHUNK)
         self.segments: list[Segment] = []
@@ -173,9 +175,12 @@ class _Packer:
         self.log.marks.setdefault(index, [])
         try:
             with opened() as raw:
-                fill = _part(raw, window) if window else _filler(raw)
-                self._begin(fill, window.start if window else 0)
-                while self._more(fill):
+                # what a log grew by is read as it stands: a rewritten one is always read from its beginning
+                fill = records.Rewritten(_part(raw, window) if window else _filler(raw), looks=not window)
+                self._begin(fill.readinto, window.start if window else 0)
+                if fill.changed:  # offsets in what is read are none in the file
+                    self.log.marks[index].clear()
+                while self._more(fill.readinto):
                     if self.end >= self.limits.block_bytes:
                         yield from self._cut()
         except (OSError, EOFError, ValueError, zlib.error) as error:
@@ -210,6 +215,7 @@ class _Packer:
         count = fill(self.view[start : start + min(_CHUNK, self.limits.block_bytes)])
         if not count:
             return False
+        self.growth.add(count)
         self.log.bytes[self.index] = self.log.bytes.get(self.index, 0) + count
         self.end += count
         if self.overlong:
@@ -299,8 +305,8 @@ class _Packer:
 
 
 def is_compressed(head: bytes) -> bool:
-    """Return whether a file that begins so is compressed."""
-    return head.startswith((_GZIP, _ZSTD))
+    """Return whether a file that begins so, with MAGIC bytes, is compressed."""
+    return head.startswith((_GZIP, _ZSTD)) or unpack.packed(head)
 
 
 def _part(raw: _Counted, window: Window) -> Fill:
@@ -327,7 +333,7 @@ def _filler(raw: _Counted) -> Fill:
 
         stream = pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd")
         return lambda view: int(stream.readinto(view))
-    return raw.readinto
+    return unpack.filler(raw, head) if unpack.packed(head) else raw.readinto
 
 
 def _inflate() -> ModuleType:
@@ -370,6 +376,8 @@ class _Gunzip:
 
 
 def _raw(source: Source) -> BinaryIO:
+    if source.archive or (archives.MARK in source.path and not os.path.lexists(source.path)):
+        return archives.open_member(source.path)
     if source.path != STDIN:
         return open(source.path, "rb", buffering=0)
     # unbuffered: an interrupted read of a buffered stream loses what it had so far
@@ -507,7 +515,7 @@ def _picked(path: str, numbers: list[int], marks: Sequence[tuple[int, int]]) -> 
     """Read only the blocks that hold lines; None where the file is compressed or has changed since."""
     found: dict[int, str] = {}
     with suppress(OSError), open(path, "rb") as raw:
-        if is_compressed(raw.read(len(_ZSTD))):
+        if is_compressed(raw.read(MAGIC)):
             return None
         for (first, start), (stop, end) in pairwise(marks):
             if not (here := [n for n in numbers if first <= n < stop]):

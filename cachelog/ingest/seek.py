@@ -17,7 +17,7 @@ from typing import BinaryIO
 import polars as pl
 
 from cachelog.contract.limits import Limits
-from cachelog.ingest import json_scan
+from cachelog.ingest import json_scan, records
 from cachelog.ingest.claim import Reader, read_unit
 from cachelog.ingest.discover import Source
 from cachelog.ingest.lines import Segment, Unit, Window, is_compressed
@@ -44,7 +44,8 @@ def window(index: int, source: Source, span: Span, reader: Reader, limits: Limit
         return None
     try:
         with open(source.path, "rb") as raw:
-            if is_compressed(raw.read(4)):
+            head = raw.read(_PROBE)
+            if is_compressed(head) or records.shaped(head):
                 return None
             return _sought(raw, source.size, span, _timer(raw, source.size, index, reader), limits)
     except OSError:

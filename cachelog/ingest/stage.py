@@ -84,7 +84,7 @@ def _reader(
     asked: Asked,
 ) -> Reader:
     locators = [module.locus for module in envelopes.values() if hasattr(module, "locus")]
-    locus = [next((name for locate in locators if (name := locate(s.path))), None) for s in sources]
+    locus = [next((name for locate in locators if (name := locate(s.place))), None) for s in sources]
     now = os.stat(asked.spool).st_mtime if asked.spool else None
     newest = [from_mtime(now if s.pipe else s.mtime) for s in sources]
     return Reader(dialects, envelopes, Inputs(Zone(asked.tz), newest, locus))

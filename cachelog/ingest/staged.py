@@ -16,7 +16,7 @@ from cachelog.contract.events import Events, Part
 from cachelog.contract.finding import InputReport
 from cachelog.ingest import store
 from cachelog.ingest.carry import carry_versions
-from cachelog.ingest.discover import Source, named
+from cachelog.ingest.discover import Source, named, rotated
 
 _SCHEMA = "cachelog.staged/1"
 _Marks = Mapping[int, Sequence[tuple[int, int]]]
@@ -74,8 +74,15 @@ class Staged:
 
 def assembled(read: Read, keep: Callable[[], None] = lambda: None) -> Staged:
     """Return what was read with what only all of it together tells."""
-    bulk, rare = _named(read.bulk, carry_versions(read.rare), read.sources)
+    bulk, rare = _named(read.bulk, _carried(read.rare, read.sources), read.sources)
     return Staged(bulk, rare, read, keep)
+
+
+def _carried(rare: pl.DataFrame, sources: Sequence[Source]) -> pl.DataFrame:
+    """Carry over what one line leaves to another, also where the log was rotated between them."""
+    first = pl.lit(pl.Series(rotated(sources), dtype=pl.UInt32)).gather(pl.col("source"))
+    carried = carry_versions(rare.with_columns(first.alias("source"), _own="source"))
+    return carried.with_columns(pl.col("_own").alias("source")).drop("_own")
 
 
 def save(folder: str, read: Read) -> None:
@@ -127,20 +134,23 @@ def _loaded(folder: str) -> Read:
 
 
 def _together(reads: Sequence[Read]) -> Read:
-    """Give inputs the order that they have when they are read at once: by path."""
+    """Give inputs the order that they have when they are read at once: by path, members as in their archive."""
     every = sorted(
-        (source.path, at, index) for at, read in enumerate(reads) for index, source in enumerate(read.sources)
+        (source.archive or source.path, at, index)
+        for at, read in enumerate(reads)
+        for index, source in enumerate(read.sources)
     )
-    paths = [path for path, _, _ in every]
+    sources = [reads[at].sources[index] for _, at, index in every]
+    paths = [source.path for source in sources]
     if twice := sorted({path for path in paths if paths.count(path) > 1}):
         raise UsageError(f"{twice[0]!r} was staged twice; name each folder once")
     place = {(at, index): number for number, (_, at, index) in enumerate(every)}
     moved = [_moved(read, [place[at, index] for index in range(len(read.sources))]) for at, read in enumerate(reads)]
-    names = named(paths)
+    names = named([source.place for source in sources])
     return Read(
         Events(tuple(part for bulk, _ in moved for part in bulk.parts)),
         pl.concat([pl.DataFrame(schema=EVENT), *(rare for _, rare in moved)]),
-        tuple(replace(reads[at].sources[i], fallback=name) for (_, at, i), name in zip(every, names, strict=True)),
+        tuple(replace(source, fallback=name) for source, name in zip(sources, names, strict=True)),
         tuple(reads[at].inputs[index] for _, at, index in every),
         any(read.partial for read in reads),
         {place[at, index]: marks for at, read in enumerate(reads) for index, marks in read.marks.items()},

@@ -70,9 +70,14 @@ def _decodes(data: bytes) -> bool:
 def clean(lines: pl.DataFrame) -> pl.DataFrame:
     """Drop blanks at the end, NULs (a truncated and rewritten file begins with them), BOM and terminal colours."""
     text = pl.col("text")
-    if lines["text"].str.contains("\x1b", literal=True).any():
-        text = text.str.replace_all(_ANSI, "")
-    return lines.with_columns(text.str.strip_chars_end("\r \t").str.strip_chars_start("\x00\ufeff"))
+    return uncoloured(lines).with_columns(text.str.strip_chars_end("\r \t").str.strip_chars_start("\x00\ufeff"))
+
+
+def uncoloured(lines: pl.DataFrame) -> pl.DataFrame:
+    """Drop what moves or colours a terminal: tools put it around what they write before lines, too."""
+    if not lines["text"].str.contains("\x1b", literal=True).any():
+        return lines
+    return lines.with_columns(pl.col("text").str.replace_all(_ANSI, ""))
 
 
 def joined(texts: pl.Series) -> bytes:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from cachelog.contract.dialect import UNWRAPPED
+from cachelog.ingest import texts
 from cachelog.ingest.ledger import JOINED, Rows
 
 #: What envelopes say of a row: their time as written and the replica they name.
@@ -25,6 +26,7 @@ def unwrap(
     plain: list[pl.DataFrame] = []
     said: list[pl.DataFrame] = []
     while depth and not lines.is_empty():
+        lines = texts.uncoloured(lines)
         rest, inner, around = _layer(lines, envelopes, rows)
         plain.append(rest)
         said += around
@@ -55,6 +57,9 @@ def _layer(
 
 def _joined(inner: pl.DataFrame, rows: Rows) -> pl.DataFrame:
     """Join a piece marked partial with what follows it in the same stream; the pieces after the first are joined."""
+    if (unspoken := inner["partial"].is_null()).any():
+        rows.state[inner["row"].filter(unspoken).to_numpy()] = JOINED
+        inner = inner.filter(~unspoken)
     if not inner["partial"].any():
         return inner
     place = ["_source", "stream", "env_replica"]
