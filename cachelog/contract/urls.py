@@ -30,5 +30,17 @@ def version(url: pl.Expr) -> pl.Expr:
     return pl.coalesce(word, url.str.extract(_VERSION_AFTER), _where_query(url).str.extract(_VERSION_QUERY))
 
 
+def telling(url: pl.Expr) -> pl.Expr:
+    """Return the URL without a query that names neither model nor version: what differs between requests is there."""
+    named = url.str.contains_any(["odel=", "odel_name=", "odelName=", "ersion="])
+    asks = url.str.contains("?", literal=True)
+    return pl.when(asks & ~named).then(url.str.extract(r"(?s)^([^?]*)")).otherwise(url)
+
+
+def path(url: pl.Expr) -> pl.Expr:
+    """Return the path and query of a whole URL; a path as it is."""
+    return url.str.replace(r"^[a-z][a-z0-9+.-]*://[^/?#]*", "")
+
+
 def _where_query(url: pl.Expr) -> pl.Expr:
     return pl.when(url.str.contains("?", literal=True)).then(url)
