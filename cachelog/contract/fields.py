@@ -2,7 +2,8 @@
 
 The first alias that a line has wins. A dotted alias matches the literal dotted key as well as the nested
 path. Sources: structlog, zap, zerolog, pino, logrus, python-json-logger, ECS, OpenTelemetry semantic
-conventions, nginx JSON recipes (reference: CONVENTIONS §4).
+conventions, nginx JSON recipes (reference: CONVENTIONS §4); of edges: Cloudflare Logpush datasets
+http_requests and workers_trace_events, Fastly's and Envoy's JSON access logs, CloudFront and Azure Front Door in JSON.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ _ALIASES: dict[str, tuple[str, ...]] = {
         "timestamp_ns", "timestamp", "@timestamp", "time", "ts", "t", "at", "datetime", "date_time", "_time",
         "eventTime", "event_time", "asctime", "time_iso8601", "msec", "timeUnixNano", "created_at",
         "__REALTIME_TIMESTAMP", "instant.epochSecond", "timeMillis",
+        "time_local", "start_time", "EdgeStartTimestamp", "EventTimestampMs", "eventTimestamp",
     ),
     "event": ("event", "event.action", "event_name", "eventName", "event_type", "eventType", "action_name"),
     "message": ("message", "msg", "body", "_msg", "log", "line", "text", "MESSAGE", "textPayload", "fields.message"),
     "replica": (
         "pod", "pod_name", "podName", "replica", "replica_id", "replicaId", "instance", "instance_id", "instanceId",
         "k8s.pod.name", "kubernetes.pod_name", "kubernetes.pod.name", "resource.k8s.pod.name", "service.instance.id",
-        "service.node.name", "worker", "worker_id", "hostname", "_HOSTNAME", "host", "host.name", "host_name", "node",
+        "service.node.name", "fastly_server", "EdgeColoCode", "x-edge-location", "x_edge_location", "worker",
+        "worker_id", "hostname", "_HOSTNAME", "host", "host.name", "host_name", "node",
         "node_name", "server_name",
     ),
     "model": (
@@ -37,6 +40,9 @@ _ALIASES: dict[str, tuple[str, ...]] = {
         "cache_status", "cacheStatus", "cache_result", "cacheResult", "upstream_cache_status", "result", "outcome",
         "cache_outcome", "lookup", "cache.status", "cache.result", "cache.outcome", "CacheCacheStatus", "x_cache",
         "cache", "status", "labels.cache", "labels.result",
+        "x-cache", "X-Cache", "xCache", "cf_cache_status", "cf-cache-status", "response_state", "fastly_info_state",
+        "fastly_info.state", "x-edge-result-type", "x_edge_result_type", "properties.cacheStatus", "varnish_handling",
+        "Varnish:handling", "handling", "cache-status", "Cache-Status",
     ),
     "hit": ("cache_hit", "cacheHit", "hit", "is_hit", "isHit", "cached", "from_cache", "fromCache", "cache.hit"),
     "cache": ("cache_name", "cacheName", "cache_type", "cacheType", "cache_layer", "cache.name", "cache.type", "layer"),
@@ -58,12 +64,14 @@ _ALIASES: dict[str, tuple[str, ...]] = {
     "url": (
         "upstream_path", "upstream_uri", "request_uri", "uri", "url", "url.path", "path", "http.target", "http.path",
         "request", "request_path",
+        "ClientRequestURI", "ClientRequestPath", "cs-uri-stem", "cs_uri_stem", "request.uri", "properties.requestUri",
+        "Event.Request.URL", "event.request.url",
     ),
 }
 
-#: Objects in which loggers put the fields of an event (Rust's tracing, ECS, OpenTelemetry, loguru), and what is looked
-#: for in them.
-_INSIDE = ("fields", "labels", "attributes", "extra", "data", "context")
+#: Objects in which loggers put the fields of an event (Rust's tracing, ECS, OpenTelemetry, loguru, Cloudflare Workers),
+#: and what is looked for in them.
+_INSIDE = ("fields", "labels", "attributes", "extra", "data", "context", "source")
 _THERE = frozenset(
     (
         "event", "model", "model_name", "version", "model_version", "result", "outcome", "cache", "cache_status",
@@ -88,4 +96,9 @@ BESIDE: dict[str, tuple[str, ...]] = {
 }
 
 #: Which alias gave the outcome tells which cache was asked.
-EDGE_ALIASES = ("upstream_cache_status", "CacheCacheStatus", "x_cache")
+EDGE_ALIASES = (
+    "upstream_cache_status", "CacheCacheStatus", "x_cache", "x-cache", "X-Cache", "xCache", "cf_cache_status",
+    "cf-cache-status", "response_state", "fastly_info_state", "fastly_info.state", "x-edge-result-type",
+    "x_edge_result_type", "properties.cacheStatus", "varnish_handling", "Varnish:handling", "handling",
+    "cache-status", "Cache-Status",
+)  # fmt: skip

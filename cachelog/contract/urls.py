@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import polars as pl
 
+#: Texts in queries that may name a model or a version.
+TELLING = ("odel=", "odel_name=", "odelName=", "ersion=")
 _ROOT = r"/(?:models?|predictions?|inference|servables?)/"
 _NAME = r"[^/?#:@ \"]+"
 _NUMBER = r"v?[0-9][^/?#:@ \"]*"  # a version without the word before it begins with a digit
@@ -28,6 +30,18 @@ def version(url: pl.Expr) -> pl.Expr:
     """Return the version that a request path names, null where it names none."""
     word = url.str.extract(_VERSION_WORD)
     return pl.coalesce(word, url.str.extract(_VERSION_AFTER), _where_query(url).str.extract(_VERSION_QUERY))
+
+
+def telling(url: pl.Expr) -> pl.Expr:
+    """Return the URL without a query that names neither model nor version: what differs between requests is there."""
+    named = url.str.contains_any(list(TELLING))
+    asks = url.str.contains("?", literal=True)
+    return pl.when(asks & ~named).then(url.str.extract(r"(?s)^([^?]*)")).otherwise(url)
+
+
+def path(url: pl.Expr) -> pl.Expr:
+    """Return the path and query of a whole URL; a path as it is."""
+    return url.str.replace(r"^[a-z][a-z0-9+.-]*://[^/?#]*", "")
 
 
 def _where_query(url: pl.Expr) -> pl.Expr:

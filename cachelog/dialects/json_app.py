@@ -1,4 +1,5 @@
-"""Application logs with one JSON object a line: structlog, zap, pino, logrus, zerolog, nginx with a JSON log_format.
+"""Application logs with one JSON object a line: structlog, zap, pino, logrus, zerolog, nginx with a JSON log_format;
+edges: Cloudflare Logpush and Workers, Fastly, Varnish (-j), Envoy and Istio with a field for X-Cache.
 
 Names of fields: contract/fields.py; what a line means: contract/jsonlines.py. Blocks of bytes do not come here:
 ingest/json_scan.py reads them with the native scanner where it is built.
@@ -18,7 +19,28 @@ SAMPLES = (
     '"model_name":"fraud","model_version":"20260930-1","sha256":"bef02ba88b6d1dc1","duration_ms":651.522}',
     '{"time":"2026-11-23T15:13:01+00:00","request":"GET /v1/models/fraud:predict HTTP/1.1","status":"200",'
     '"upstream_cache_status":"MISS","model":"fraud","model_version":"41","host":"edge-a"}',
+    # Cloudflare Logpush, dataset http_requests; the fields that count
+    '{"ClientRequestMethod":"GET","ClientRequestURI":"/v1/models/fraud?version=41","EdgeStartTimestamp":'
+    '1795446781100000000,"RayID":"87a1b2c3d4e5f004","CacheCacheStatus":"updating","EdgeColoCode":"FRA"}',
+    # Fastly, the JSON format of its documentation
+    '{"timestamp":"2026-11-23T15:13:01+0000","host":"x.example","url":"/v1/models/fraud/versions/41","request_method":'
+    '"GET","response_state":"HIT-STALE-CLUSTER","response_status":200,"fastly_server":"cache-fra-eddf8230051-FRA"}',
+    # Varnish 7.1, varnishncsa -j
+    '{"time":"2026-11-24T11:46:10Z","request":"GET http://127.0.0.1:28081/models/resnet/2/model.bin HTTP/1.1",'
+    '"status":200,'
+    '"handling":"miss","hitmiss":"miss","time_firstbyte":0.000809,"url":"/models/resnet/2/model.bin"}',
+    # Envoy with a JSON format; Cache-Status is RFC 9211
+    '{"start_time":"2026-11-23T15:13:01.310Z","method":"GET","path":"/v1/models/fraud/versions/41","response_code":200,'
+    '"duration":42,"cache-status":"ExampleCache; fwd=stale; stored"}',
+    # Cloudflare Workers: the outcome of the run is none of a cache
+    '{"EventTimestampMs":1795446781100,"Outcome":"ok","outcome":"ok","ScriptName":"scorer","Event":{"Request":{"URL":'
+    '"https://x.example/v1/models/fraud","Method":"GET"},"RayID":"7c1"},"Logs":[]}',
+    '{"timestamp":1795446781100,"$workers":{"outcome":"ok"},"source":{"event":"cache_lookup","result":"hit",'
+    '"model":"fraud",'
+    '"version":"41","level":"info"}}',
 )
+BLIND: str | None = "values in arrays, as Caddy writes headers; nothing else that a line's own fields do not say"
+SOURCE = "contract/fields.py; developers.cloudflare.com logs/logpush, fastly.com documentation logging, RFC 9211"
 
 
 def claim(text: pl.Expr) -> pl.Expr:

@@ -24,12 +24,14 @@ HINTS = ("=",)
 _LEAD = rf"(?:time|timestamp|ts|t|level|lvl|severity|msg|caller|logger)={VALUE}[ \t]+(?:.*[ \t])?{KEY}="
 _FLAG = r"[A-Za-z_][A-Za-z0-9_.-]*"
 _ANY = rf"(?:{_FLAG}[ \t]+)*{KEY}={VALUE}"
+#: Pairs of systems that have dialects of their own: Traffic Server's WELF, what memcached tells its watchers.
+_OWNED = r"^(?:id=firewall time=|ts=[0-9]+\.[0-9]+ gid=[0-9]+ type=)"
 _STRICT = rf"{KEY}={VALUE}[ \t]+{_ANY}(?:[ \t]+(?:{KEY}={VALUE}|{_FLAG}))*[ \t]*$"
 
 
 def claim(text: pl.Expr) -> pl.Expr:
     """Return whether a line consists of at least two key=value pairs, and bare keys."""
-    return text.str.contains(rf"(?s)^(?:{_LEAD}|{_STRICT})")
+    return text.str.contains(rf"(?s)^(?:{_LEAD}|{_STRICT})") & ~text.str.contains(_OWNED)
 
 
 def parse(lines: pl.DataFrame) -> pl.DataFrame:

@@ -1,8 +1,10 @@
 """nginx as text: access logs (combined, with what a log_format appends to it) and the error log, which is quiet.
 
 The status of the cache is `$upstream_cache_status`, named (cache=MISS, cs="HIT") or bare (... "Mozilla/5.0" HIT,
-[HIT], or in the place of the user: 10.0.0.1 - HIT [...]); `-` and nothing mean that the cache was not asked.
-A log_format without it tells nothing about caches. The key is the request URI, as proxy_cache_key has it by default.
+[HIT], cache:HIT, or before the request: 10.0.0.1 - HIT [...], [...] 200 HIT "GET ..."); `-` and nothing mean that the
+cache was not asked. A log_format without it tells nothing about caches. The key is the request URI, as proxy_cache_key
+has it by default. Formats that begin with $time_iso8601, $msec or [$time_local] are read where the address follows.
+NCSA lines of others with a path and a status of that kind are read too, as Fastly's (HIT-CLUSTER, PASS, hit, pass).
 """
 
 from __future__ import annotations
@@ -21,32 +23,54 @@ SAMPLES = (
     '127.0.0.1 - - [23/Nov/2026:15:14:38 +0000] "GET /models/resnet/1/model.bin HTTP/1.1" 200 10400 "-" "curl/7.88.1"',
     '10.0.0.9 - bob [23/Nov/2026:15:14:38 +0000] "GET /models/resnet/1/a HTTP/1.1" 200 104 "-" "Mozilla/5.0 (X11)" HIT',
     '216.177.153.243 - MISS [25/Aug/2015:15:28:59 -0500] "GET/ HTTP/1.1" 403 0 "-" "curl/7.15.5 (x86_64) zlib/1.2.3"',
+    # nginx 1.22.1 with other log_formats
+    '127.0.0.1 - - [24/Nov/2026:11:48:04 +0000] 200 MISS "GET /models/resnet/2/model.bin HTTP/1.1" 1000 "curl/7.88.1"',
+    'MISS [24/Nov/2026:11:48:04 +0000] 127.0.0.1 "GET /models/resnet/2/model.bin HTTP/1.1" 200 0.001',
+    '[24/Nov/2026:11:48:04 +0000] 127.0.0.1 MISS "GET /v1/models/fraud/versions/41:predict?key=f0 HTTP/1.1" 200',
+    '2026-11-24T11:48:04+00:00 127.0.0.1 STALE 0.002 "GET /models/short/1/m HTTP/1.1" 200',
+    '1795520884.191 127.0.0.1 127.0.0.1 "GET /models/resnet/2/model.bin HTTP/1.1" 200 cache:MISS rt:0.001',
+    # Fastly's Apache-like format with fastly_info.state appended
+    '192.0.2.7 - - [24/Nov/2026:11:48:04 +0000] "GET /v1/models/fraud HTTP/2" 200 1000 "-" "curl/8.5.0" HIT-CLUSTER',
     "2026/11/23 15:13:00 [notice] 14562#14562: start worker process 14564",
 )
+HINTS = ('"', "#")
+BLIND: str | None = "without $upstream_cache_status in the log_format nothing about caches"
+SOURCE = "nginx.org ngx_http_log_module, ngx_http_upstream_module ($upstream_cache_status); nginx 1.22.1 run"
 
 _MONTHS = ("/Jan/", "/Feb/", "/Mar/", "/Apr/", "/May/", "/Jun/", "/Jul/", "/Aug/", "/Sep/", "/Oct/", "/Nov/", "/Dec/")
 _NCSA = rf"[0-9]{{2}}(?:{'|'.join(_MONTHS)})[0-9]{{4}}:[0-9:]{{8}} [+-][0-9]{{4}}"
 _CLOCK = rf"(?:{_NCSA}|20[0-9]{{2}}-[0-9]{{2}}-[0-9]{{2}}T[0-9:.]+[^\]]*)"
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
-_ACCESS = rf'^[^ \[]+ (?:[^ \[]+ ){{0,5}}\[{_CLOCK}\] "'
-_PROXIED = r'\] "[A-Z]+ https?://'  # Varnish logs whole URLs
+_ADDRESS = r"[0-9a-fA-F.:]{3,45} "
+_BETWEEN = r'(?:[^ "\[]+ ){0,8}'
+_ACCESS = rf'^[^ \[]+ (?:[^ \[]+ ){{0,5}}\[{_CLOCK}\] {_BETWEEN}"'
+_TIMED = (
+    rf"^(?:\[{_CLOCK}\]|[0-9]{{10}}\.[0-9]{{3}}|[0-9-]{{10}}T[0-9:]{{8}}[+-][0-9]{{2}}:[0-9]{{2}}) {_ADDRESS}{_BETWEEN}"
+    r'"[A-Z]+ /'
+)
+_PROXIED = r'\] (?:[^ "\[]+ ){0,8}"[A-Z]+ https?://'  # Varnish logs whole URLs
 _ERROR = r"^[0-9]{4}/[0-9]{2}/[0-9]{2} [0-9:]{8} \[(?:debug|info|notice|warn|error|crit|alert|emerg)\] [0-9]+#[0-9]+: "
-HINTS = (*_MONTHS, "[20", "#")
-SHAPE = rf"{_ACCESS}|{_ERROR}"
+SHAPE = rf"{_ACCESS}|{_TIMED}|{_ERROR}"
 # most lines; every byte decides, so the regex engine takes its fast path
 _COMBINED = (
     r'(?s)^([^\[]*)\[([^\]]+)\] "([A-Z]+) (/[^ "\\]*) HTTP/[0-9.]+" [0-9]{3} [0-9-]+ '
     rf"{_QUOTED} {_QUOTED}(.*)$"
 )
-_OTHER = r'(?s)^([^\[]*)\[([^\]]+)\] "(?:([A-Z]+) (/[^ "]*))?(?:[^"\\]|\\.)*"(.*)$'
+_OTHER = r'(?s)^([^\["]*)\[([^\]]+)\] "(?:([A-Z]+) (/[^ "]*))?(?:[^"\\]|\\.)*"(.*)$'
 _PARTS = ("_before", "_time", "_method", "_path", "_tail")
+# the time in brackets or first of all, with more before the request
+_ODD = r'(?s)^([^"]*) "(?:([A-Z]+) (/[^ "]*))?(?:[^"\\]|\\.)*"(.*)$'
+_ODD_PARTS = ("_before", "_method", "_path", "_tail")
+_ODD_TIME = r"\[([^\]]+)\]|^([0-9]{10}\.[0-9]{3}|[0-9-]{10}T[^ ]+) "
 
 STATUSES = ("HIT", "MISS", "EXPIRED", "STALE", "UPDATING", "REVALIDATED", "BYPASS")
-_STATUS = f"({'|'.join(STATUSES)})"
-_BARE_STATUS = rf'(?:^|[ \["]){_STATUS}(?:$|[ \]"])'
-_USER_STATUS = rf"(?:^| ){_STATUS} "
-_FREE_TEXT = r' "[^"]*[^"A-Z][^"]*"'  # quoted by itself and no status: agents may say anything
-_BARE_SECONDS = r"(?:^| )([0-9]+\.[0-9]{3})(?: |$)"
+#: With those that edges of other makes write into the same lines; ingest/access.hpp leaves lines with these to parse.
+OTHER_STATUSES = ("PASS", "hit", "miss", "pass", "pipe")
+_STATUS = r"((?:HIT|MISS|PASS|HITPASS)(?:-[A-Z]+)*|EXPIRED|STALE|UPDATING|REVALIDATED|BYPASS|hit|miss|pass|pipe)"
+_BARE_STATUS = rf'(?:^|[ \[":]){_STATUS}(?:$|[ \]"])'
+_USER_STATUS = rf"(?:^| )({'|'.join(STATUSES)}) "  # users may have lower case names
+_FREE_TEXT = r' "[^"]*[^"A-Z-][^"]*"'  # quoted by itself and no status: agents may say anything
+_BARE_SECONDS = r"(?:^|[ :])([0-9]+\.[0-9]{3})(?: |$)"
 
 #: PARSED field -> the names that log_formats give to it, best first.
 _NAMES: dict[str, tuple[str, ...]] = {
@@ -70,13 +94,11 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "time": (),
     "path": (),
 }
-#: Texts in queries that may name a model or a version.
-TELLING_QUERY = ("odel=", "odel_name=", "odelName=", "ersion=")
 
 
 def claim(text: pl.Expr) -> pl.Expr:
-    """Return whether a line is of an access log in NCSA form with a path, or of an error log."""
-    return text.str.contains(_ACCESS) & ~text.str.contains(_PROXIED) | text.str.contains(_ERROR)
+    """Return whether a line is of an access log in NCSA form with a path, begins with a time, or is of an error log."""
+    return text.str.contains(_ACCESS) & ~text.str.contains(_PROXIED) | text.str.contains(rf"{_TIMED}|{_ERROR}")
 
 
 def parse(lines: pl.DataFrame) -> pl.DataFrame:
@@ -96,8 +118,8 @@ def parse(lines: pl.DataFrame) -> pl.DataFrame:
             version=_said("version", named.columns),
             key=pl.coalesce(_said("key", named.columns), cacheable),
             seconds=_seconds(named.columns),
-            upstream=_without_query(_said("url", named.columns)),
-            path=_without_query(pl.col("_path")),
+            upstream=urls.telling(_said("url", named.columns)),
+            path=urls.telling(pl.col("_path")),
         )
     )
 
@@ -115,15 +137,31 @@ def _cut(lines: pl.DataFrame) -> pl.DataFrame:
     rest = lines.filter(combined["_time"].is_null())
     parts = [combined.filter(pl.col("_time").is_not_null())]
     if rest.height:
-        parts.append(_extracted(rest, _OTHER).filter(pl.col("_time").is_not_null()))
+        other = _extracted(rest, _OTHER)
+        parts.append(other.filter(pl.col("_time").is_not_null()))
+        parts.append(_odd(rest.filter(other["_time"].is_null())))
     cut = pl.concat(parts)
     quoting = cut["_tail"].str.contains(' "', literal=True)
     return cut.with_columns(pl.col("_tail").str.replace_all(_FREE_TEXT, "")) if quoting.any() else cut
 
 
-def _extracted(lines: pl.DataFrame, pattern: str) -> pl.DataFrame:
-    groups = lines["text"].str.extract_groups(pattern).struct.rename_fields(list(_PARTS)).struct.unnest()
+def _extracted(lines: pl.DataFrame, pattern: str, parts: Sequence[str] = _PARTS) -> pl.DataFrame:
+    groups = lines["text"].str.extract_groups(pattern).struct.rename_fields(list(parts)).struct.unnest()
     return lines.select("row").hstack(groups)
+
+
+def _odd(lines: pl.DataFrame) -> pl.DataFrame:
+    """Cut lines with more than a time before the request; what is no time there may be the status or the duration."""
+    cut = _extracted(lines, _ODD, _ODD_PARTS).filter(pl.col("_before").is_not_null())
+    before = pl.col("_before")
+    return cut.select(
+        "row",
+        _before=before.str.replace(_ODD_TIME, "") + " ",
+        _time=pl.coalesce(before.str.extract(_ODD_TIME, 1), before.str.extract(_ODD_TIME, 2)),
+        _method="_method",
+        _path="_path",
+        _tail="_tail",
+    ).filter(pl.col("_time").is_not_null())
 
 
 def _said(field: str, columns: Sequence[str]) -> pl.Expr:
@@ -143,7 +181,7 @@ def _seconds(columns: Sequence[str]) -> pl.Expr:
     """The time of the request, else the sum over the upstreams asked in turn: "0.101, 0.020 : 0.300"."""
     said = _said("seconds", columns)
     listed = pl.when(said.str.contains("[,:]")).then(said).str.extract_all(r"[0-9]+(?:\.[0-9]+)?")
-    bare = pl.col("_tail").str.extract(_BARE_SECONDS)
+    bare = pl.coalesce(pl.col("_tail").str.extract(_BARE_SECONDS), pl.col("_before").str.extract(_BARE_SECONDS))
     one = pl.coalesce(said, bare).cast(pl.Float64, strict=False)
     return pl.coalesce(one, listed.cast(pl.List(pl.Float64)).list.sum())
 
@@ -161,10 +199,3 @@ def _with_models(asked: pl.DataFrame) -> pl.DataFrame:
     return named.with_columns(
         model=pl.coalesce("model", "url_model"), version=pl.coalesce("version", "url_version")
     ).drop(*places, "url_model", "url_version")
-
-
-def _without_query(path: pl.Expr) -> pl.Expr:
-    """Drop a query that names neither model nor version: what differs from request to request stands there."""
-    telling = path.str.contains_any(list(TELLING_QUERY))
-    bare = path.str.extract(r"(?s)^([^?]*)")
-    return pl.when(path.str.contains("?", literal=True) & ~telling).then(bare).otherwise(path)

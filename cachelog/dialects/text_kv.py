@@ -57,6 +57,9 @@ _OWNED = "|".join(
         rf"^{TIME} (?:[0-9]+ kserve(?:\.trace)? |(?:[0-9]+ )?uvicorn\.(?:error|access) {LEVEL}: )",  # KServe
         rf"^{TIME} \[{LEVEL}\] \[(?:cli|[a-z_]*api_server|(?:entry_)?service|runner|monitoring)[:\]]",  # BentoML
         rf"^{TIME} {LEVEL} mlflow[A-Za-z0-9_.]*: ",  # MLflow
+        rf"^{TIME}(?: kid[0-9]+)?\| ",  # Squid's cache.log
+        rf'^(?:\[{TIME}\]|{TIME} [0-9]+\.[0-9.]+) (?:[^ "\[]+ ){{0,8}}"[A-Z-]+ ',  # access logs that begin with a time
+        rf"^{TIME} (?:[0-9]+\.[0-9.]+ [A-Z]+ /|[0-9]+ [0-9a-f.:]+ [0-9]{{3}} TCP_)",  # W3C: IIS, ProxySG
     )
 )
 _CONSOLE = rf"(?s)^({TIME})\t{LEVEL}((?:\t[^\t{{ ]+)*)\t([^\t]*)(?:\t(\{{.*\}}))?$"

@@ -36,6 +36,12 @@ _RECORD = (
     r"<[0-9]{1,3}>(?:1 |[A-Z0-9])",  # syslog
     r"[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8}[ .]",
     r"[A-Za-z0-9_.-]+[-_][0-9]{1,4} +\| ",  # docker compose
+    r"[0-9]{9,10}\.[0-9]{3,6} ",  # Squid, Traffic Server, Redis' MONITOR
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}\s+[0-9]{2}:",  # CloudFront
+    r"[0-9a-fA-F.:]+:[0-9]+ \[",  # HAProxy
+    r"(?:Proxy|Server) [^ ]+ (?:started|stopped|is )",
+    r"[0-9]+:(?:[XCSM] |signal-handler | Client )",  # Redis, memcached
+    r"(?:[<>][0-9]+ |slab class |\*+ +<< |#[A-Z][A-Za-z-]+: |id=firewall |\"p?message\",)",
 )
 _RECORDS = "|".join(_RECORD)
 _LINE = rf"(?s)^(?:{_WORD} )?({_POD}) {_WORD} ((?:{_RECORDS}).*)$"

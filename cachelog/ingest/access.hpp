@@ -11,8 +11,8 @@ namespace cachelog {
 
 class Access : public Reading {
  public:
-  Access(vector<Field> fields, vector<string> statuses, vector<string> telling)
-      : Reading(std::move(fields)), statuses_(std::move(statuses)), telling_(std::move(telling)) {
+  Access(vector<Field> fields, vector<string> statuses, vector<string> others, vector<string> telling)
+      : Reading(std::move(fields)), statuses_(std::move(statuses)), others_(std::move(others)), telling_(std::move(telling)) {
     time_ = place("time");
     outcome_ = place("outcome");
     key_ = place("key");
@@ -45,6 +45,7 @@ class Access : public Reading {
   };
   uint32_t time_, outcome_, key_, seconds_, upstream_, path_;  // fields
   vector<string> statuses_;                                    // of the cache, as nginx writes them
+  vector<string> others_;                                      // ... and others
   vector<string> telling_;                                     // in queries that name a model or a version
   Parts parts_;
   string bare_, made_;
@@ -130,14 +131,19 @@ class Access : public Reading {
       if (open == tail.size()) return true;
       size_t close = tail.find('"', open + 2);
       if (close == string_view::npos || (close + 1 < tail.size() && tail[close + 1] != ' ')) return false;
-      if (capitals(tail.substr(open + 2, close - open - 2))) bare_.append(tail.substr(open, close + 1 - open));
+      if (may_be_status(tail.substr(open + 2, close - open - 2))) bare_.append(tail.substr(open, close + 1 - open));
       at = close + 1;
     }
   }
 
+  static bool may_be_status(string_view text) {
+    return std::all_of(text.begin(), text.end(), [](char c) { return (c >= 'A' && c <= 'Z') || c == '-'; });
+  }
+
   bool is_status(string_view text) const { return std::find(statuses_.begin(), statuses_.end(), text) != statuses_.end(); }
   bool names_status(string_view text) const {
-    return std::any_of(statuses_.begin(), statuses_.end(), [&](const string& status) { return text.find(status) != string_view::npos; });
+    auto named = [&](const string& status) { return text.find(status) != string_view::npos; };
+    return std::any_of(statuses_.begin(), statuses_.end(), named) || std::any_of(others_.begin(), others_.end(), named);
   }
 
   static string_view unwrapped(string_view token) {
@@ -193,10 +199,17 @@ class Access : public Reading {
 
   bool offer_seconds(string_view tail, string_view seconds) {
     if (!filler.has(seconds_)) {
-      if (holds_quoted_blank(tail)) return false;  // there may be one inside
+      if (holds_quoted_blank(tail) || (seconds.empty() && (holds_more(tail) || holds_more(parts_.before)))) return false;
       filler.offer(seconds_, 0, seconds);
     }
     return !filler.has(seconds_) || !std::isnan(plain_number(filler.text(seconds_)));
+  }
+
+  // May seconds be there in another form: behind a colon, or before the request?
+  static bool holds_more(string_view text) {
+    for (size_t dot = text.find('.'); dot != string_view::npos; dot = text.find('.', dot + 1))
+      if (text.size() - dot >= 4 && digits(text.data() + dot + 1, 3) && (text.size() - dot == 4 || text[dot + 4] == ' ')) return true;
+    return false;
   }
 
   static bool holds_quoted_blank(string_view tail) {

@@ -3,17 +3,42 @@
 Triton since 2023 writes `loading: fraud:42` and later `successfully loaded 'fraud'`; the version is in the first
 line only. TensorFlow Serving writes `(Re-)adding model: fraud` when its configuration is reloaded, and the version in
 the lines of the load that follows, if one does. Works on the few events that are no lookups.
+
+And whether a proxy has a cache at all, which its log tells only by what the cache served (contract/proxylines.py).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import polars as pl
 
+from cachelog.contract.events import Events, Part
 from cachelog.contract.limits import DEFAULT
+from cachelog.contract.proxylines import PERHAPS_HIT, PERHAPS_MISS
 
 OPS = ("load_start", "load", "load_fail", "rollout", "restart")  # what carries, and what is carried to
+
+
+def settle_caches(bulk: Events) -> Events:
+    """Drop lookups that are perhaps misses, of models for which no proxy served anything out of its cache."""
+    cached = {model for part in bulk.parts for model in part.words.filter(_is(PERHAPS_HIT))["model"].cast(pl.String)}
+    return Events(tuple(_settled(part, sorted(cached)) for part in bulk.parts))
+
+
+def _settled(part: Part, cached: list[str]) -> Part:
+    guessed = _is(PERHAPS_HIT) | _is(PERHAPS_MISS)
+    if not part.words.select(guessed.any()).item():
+        return part
+    sure = ~_is(PERHAPS_MISS) | pl.col("model").cast(pl.String).is_in(cached)
+    kept = part.where(part.words.select(sure.alias("sure")).to_series(), None)
+    named = pl.when(sure).then(pl.col("model"))  # what is dropped leaves no model without events behind
+    return replace(kept, words=part.words.with_columns(model=named, reason=pl.when(~guessed).then(pl.col("reason"))))
+
+
+def _is(reason: str) -> pl.Expr:
+    return (pl.col("reason") == reason).fill_null(False)
 
 
 def carry_versions(events: pl.DataFrame) -> pl.DataFrame:

@@ -1,9 +1,10 @@
 """Times as logs write them, to microseconds in UTC.
 
 Understood: RFC 3339 and its relatives (blank for T, comma for the dot, slashes for dashes), with zone or naive;
-epoch seconds, milli-, micro- and nanoseconds; access logs (23/Nov/2026:15:13:01 +0000); glog (1123 15:09:56.250369)
-and syslog (Nov 23 15:13:01), which have no year. A naive time is read in the zone the user gave, a time without a
-year gets the latest year that is not after the file's own time; both are counted, so that the report can say so.
+epoch seconds, milli-, micro- and nanoseconds; access logs (23/Nov/2026:15:13:01 +0000, HAProxy's
+without a zone); glog (1123 15:09:56.250369) and syslog (Nov 23 15:13:01), which have no year. A naive time is read in
+the zone the user gave, a time without a year gets the latest year that is not after the file's own time; both are
+counted, so that the report can say so.
 """
 
 from __future__ import annotations
@@ -102,6 +103,10 @@ def _access(text: pl.Expr) -> pl.Expr:
     return parsed.dt.replace_time_zone(None)
 
 
+def _haproxy(text: pl.Expr) -> pl.Expr:
+    return text.str.to_datetime("%d/%b/%Y:%H:%M:%S%.f", time_unit="us", strict=False)
+
+
 def _glog(text: pl.Expr) -> pl.Expr:
     """The leap year 2000 stands in until the year is known."""
     return ("2000" + text).str.to_datetime("%Y%m%d %H:%M:%S%.f", time_unit="us", strict=False)
@@ -123,6 +128,7 @@ SHAPES = (
     Shape("iso naive", _DATE + "$", _iso_utc, zoned=False),
     Shape("epoch", r"^\d{9,20}(?:\.\d+)?$", _epoch, zoned=True),
     Shape("access", r"^\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}$", _access, zoned=True),
+    Shape("access naive", r"^\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d(?:\.\d+)?$", _haproxy, zoned=False),
     Shape("glog", r"^\d{4} \d\d:\d\d:\d\d(?:\.\d+)?$", _glog, zoned=False, yearless=True),
     Shape("syslog", r"^[A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:\d\d(?:\.\d+)?$", _syslog, zoned=False, yearless=True),
     Shape("day month", r"^\d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d(?:\.\d+)?$", _day_month, zoned=False),

@@ -18,6 +18,7 @@ from cachelog.contract.dialect import PARSED
 from cachelog.contract.event import CACHES, EVENT, LABEL, OPS, OUTCOMES, TS
 from cachelog.contract.events import ROWS, TOLD, is_bulk
 from cachelog.contract.jsonlines import double
+from cachelog.contract.proxylines import PERHAPS_HIT, PERHAPS_MISS
 from cachelog.ingest import keys
 from cachelog.ingest.clock import Zone, instants
 from cachelog.ingest.said import WORDS, Said
@@ -25,27 +26,53 @@ from cachelog.ingest.said import WORDS, Said
 #: Lookups of an application that names no model are kept under this name.
 UNNAMED = "(unnamed)"
 
+#: Words of caches in lower case; what they mean is in their manuals: nginx $upstream_cache_status, Squid LogTags and
+#: wiki SquidFaq/SquidLogs, Traffic Server admin-guide/logging/cache-results, CloudFront x-edge-result-type, Cloudflare
+#: cache responses, Fastly fastly_info.state, ProxySG s-action, Azure Front Door cacheStatus, RFC 9211 (Cache-Status).
 _HIT = (
-    "hit",
-    "tcp_hit",
-    "tcp_mem_hit",
-    "tcp_inm_hit",
-    "refreshhit",
-    "revalidated",
-    "tcp_refresh_unmodified",
-    "memory_hit",
-)
-_MISS = ("miss", "missed", "tcp_miss", "expired", "tcp_refresh_modified", "not_found_in_cache")
-_STALE = ("stale", "updating", "hit-stale", "tcp_refresh_fail_old", "stale_hit")
+    "hit", "memory_hit", "tcp_hit", "tcp_mem_hit", "tcp_disk_hit", "tcp_ims_hit", "tcp_inm_hit", "tcp_negative_hit",
+    "tcp_offline_hit", "tcp_rescan_hit", "tcp_cf_hit", "tcp_remote_hit", "remote_hit", "partial_hit", "originshieldhit",
+    # asked the origin, which said that the copy is still good
+    "refreshhit", "revalidated", "tcp_refresh_unmodified", "tcp_cf_refresh_unmodified", "tcp_refresh_hit",
+)  # fmt: skip
+#: The copy was too old and the origin sent another.
+_EXPIRED = ("expired", "tcp_refresh_modified", "tcp_cf_refresh_modified", "tcp_refresh_miss", "tcp_expired_miss")
+_MISS = (
+    "miss", "missed", "tcp_miss", "tcp_partial_miss", "tcp_cf_miss", "tcp_ims_miss", "tcp_swapfail_miss",
+    "tcp_swapfail", "hitmiss", "not_found_in_cache",
+)  # fmt: skip
+#: Served although too old: the origin did not answer, or is being asked meanwhile.
+_STALE = (
+    "stale", "updating", "hit-stale", "stale_hit", "tcp_stale_hit", "tcp_async_hit", "tcp_refresh_fail_old",
+    "tcp_refresh_fail_hit", "tcp_ref_fail_hit",
+)  # fmt: skip
 _BYPASS = ("bypass", "bypassed", "uncacheable", "no-cache")
-_EDGE_BYPASS = ("pass", "pipe", "dynamic", "none", "ignored", "tcp_client_refresh_miss")
+_EDGE_BYPASS = (
+    "pass", "hitpass", "pipe", "dynamic", "none", "ignored", "private_nostore", "cache_noconfig", "config_nocache",
+    "tcp_tunnel", "tcp_nc_miss", "tcp_client_refresh_miss", "tcp_client_refresh",
+)  # fmt: skip
+_EDGE_ERROR = (
+    "error", "limitexceeded", "capacityexceeded", "tcp_refresh_fail_err", "tcp_refresh_fail", "err_connect_fail",
+    "err_dns_fail", "err_read_timeout", "err_read_error", "err_client_abort", "err_client_read_error",
+    "err_unknown",
+)  # fmt: skip
 OUTCOME_WORDS: dict[str, str] = (
     dict.fromkeys(_HIT, "hit")
-    | dict.fromkeys(_MISS, "miss")
+    | dict.fromkeys((*_MISS, *_EXPIRED), "miss")
     | dict.fromkeys(_STALE, "stale")
     | dict.fromkeys(_BYPASS, "bypass")
 )
-EDGE_WORDS = OUTCOME_WORDS | dict.fromkeys(_EDGE_BYPASS, "bypass")
+EDGE_WORDS = (
+    OUTCOME_WORDS
+    | dict.fromkeys(_EDGE_BYPASS, "bypass")
+    | dict.fromkeys(_EDGE_ERROR, "error")
+    | {PERHAPS_HIT: "hit", PERHAPS_MISS: "miss"}
+)
+#: Why a cache forwarded a request (RFC 9211, fwd=): the same in the words above.
+_FORWARDED = {
+    "miss": "miss", "uri-miss": "miss", "vary-miss": "miss", "partial": "miss", "stale": "expired",
+    "bypass": "bypass", "method": "bypass", "request": "bypass",
+}  # fmt: skip
 _FLAGS = {"true": "hit", "1": "hit", "yes": "hit", "false": "miss", "0": "miss", "no": "miss"}
 
 
@@ -63,6 +90,8 @@ _FAILED = r"fail(?:ed|ure|s|ing)?|error(?:ed)?|unable|could ?n.t|cannot|can.t|ab
 _DONE = r"complete[d]?|success\w*|succeeded|finished|done|ok"
 #: Figures about a cache are no lookups.
 _RATES = r"\b(?:hit|miss)(?:s|es)? ?(?:rate|ratio|count|percent\w*|total|stat\w*)\b|\b(?:hits|misses) ?[=:]"
+#: Caches of downloads are no caches of answers.
+_FILES = rf"{_RATES}|\b(?:dir|directory|folder|path|files?|weights|checkpoints?|tokenizers?|datasets?|download\w*)\b"
 #: The first phrase that fits wins. Texts are lower case, with _ - . / turned to blanks.
 PHRASES = (
     Phrase("lookup", r"\bcache (?:lookup )?hit\b|\bhit (?:in|from) (?:\w+ )?cache\b|^(?:lookup )?hit$", _RATES, "hit"),
@@ -71,6 +100,14 @@ PHRASES = (
         r"\bcache (?:lookup )?miss(?:ed)?\b|\bmiss(?:ed)? (?:in|on) (?:\w+ )?cache\b|^(?:lookup )?miss$",
         _RATES,
         "miss",
+    ),
+    # Spring's cache abstraction and hand-written caches: "Cache entry for key 'a' found in cache 'models'"
+    Phrase("lookup", r"\b(?:no cache entry for|not (?:found |present )?in (?:the )?(?:\w+ )?cache)\b", _FILES, "miss"),
+    Phrase(
+        "lookup",
+        r"\bfound in (?:the )?(?:\w+ )?cache\b|\b(?:serv|answer|return)(?:ed|ing) from (?:the )?(?:\w+ )?cache\b",
+        rf"{_FILES}|\bno\b",
+        "hit",
     ),
     Phrase("lookup", r"\bcache (?:lookup )?stale\b|\bserv(?:ed|ing) stale\b", None, "stale"),
     Phrase("lookup", r"\bcache (?:lookup )?bypass(?:ed)?\b", None, "bypass"),
@@ -222,13 +259,16 @@ def _with_words(raw: pl.DataFrame) -> pl.DataFrame:
     )
     for column in ("event", "message"):
         frame = _read_words(frame, f"_{column}_text", column)
-    asked = pl.col("outcome").cast(pl.String).str.to_lowercase()
+    written = pl.col("outcome").cast(pl.String)
     edge = pl.col("cache") == "edge"
+    tag = edge | written.str.contains(r"^\S+$|;\s*(?:hit\b|fwd=)")  # of an application a sentence is no tag
+    asked = pl.when(tag).then(_word(written)).otherwise(written.str.to_lowercase())
     word = pl.when(edge).then(_mapped(asked, EDGE_WORDS)).otherwise(_mapped(asked, OUTCOME_WORDS))
     flag = _mapped(pl.col("hit").cast(pl.String).str.to_lowercase(), _FLAGS)
     frame = frame.with_columns(
         _outcome=pl.coalesce(word, flag, pl.col("event_outcome"), pl.col("message_outcome")),
-        _expired=asked == "expired",
+        _expired=asked.is_in(list(_EXPIRED)),
+        _perhaps=pl.when(edge & asked.is_in([PERHAPS_HIT, PERHAPS_MISS])).then(asked),
         _named=named.str.to_lowercase().str.contains(r"model[ _-]?cache"),
     )
     plain = pl.coalesce(word, flag).is_not_null()
@@ -243,6 +283,29 @@ def _with_words(raw: pl.DataFrame) -> pl.DataFrame:
         .otherwise(other)
     )
     return frame.with_columns(_op=op)
+
+
+def _word(text: pl.Expr) -> pl.Expr:
+    """Return the word of an outcome in lower case, out of what headers and tags put around it.
+
+    Of a list the last member counts, the cache nearest to the client (RFC 9211; X-Cache of CDNs with shields). Read
+    are Cache-Status ("Souin; hit; ttl=-3": too old), "Hit from cloudfront", TCP_MISS/200, TCP_HIT:HIER_NONE, tags with
+    the end of the transfer (TCP_MISS_ABORTED), and the parts of fastly_info.state (HIT-CLUSTER, MISS-WAIT, HIT-STALE).
+    """
+    last = text.str.to_lowercase().str.extract(r"([^,]+)$").str.strip_chars(' "')
+    forwarded = last.str.extract(r";\s*fwd=([a-z-]+)").replace_strict(_FORWARDED, default=None, return_dtype=pl.String)
+    found = last.str.contains(r";\s*hit\b")
+    word = last.str.extract(r"^([^\s;:/]+)").str.replace(r"_(?:aborted|timedout|timeout|ignored)$", "")
+    state = word.str.extract(r"^(hit|miss|pass|hitpass|error)(?:-[a-z]+)+$")
+    return (
+        pl.when(found)
+        .then(pl.when(last.str.contains(r"ttl=-")).then(pl.lit("stale")).otherwise(pl.lit("hit")))
+        .when(forwarded.is_not_null())
+        .then(forwarded)
+        .when(state.is_not_null())
+        .then(pl.when(word.str.contains("stale", literal=True)).then(pl.lit("stale")).otherwise(state))
+        .otherwise(word)
+    )
 
 
 def _mapped(text: pl.Expr, words: dict[str, str]) -> pl.Expr:
@@ -331,7 +394,7 @@ def _meaning(said: pl.DataFrame) -> pl.DataFrame:
         model=pl.when((op == "lookup") & model.is_null()).then(pl.lit(UNNAMED)).otherwise(model).cast(LABEL),
         version=pl.when(op == "rollout").then(to_version).otherwise(_label("version")).cast(LABEL),
         digest=pl.col("digest").cast(pl.String),
-        reason=pl.coalesce(expired, _reason(op)),
+        reason=pl.coalesce(expired, pl.when(op == "lookup").then(pl.col("_perhaps")), _reason(op)),
         n=pl.col("n").fill_null(1).cast(pl.UInt32),
     )
 

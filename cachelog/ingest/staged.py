@@ -15,7 +15,7 @@ from cachelog.contract.event import EVENT, LABEL
 from cachelog.contract.events import Events, Part
 from cachelog.contract.finding import InputReport
 from cachelog.ingest import store
-from cachelog.ingest.carry import carry_versions
+from cachelog.ingest.carry import carry_versions, settle_caches
 from cachelog.ingest.discover import Source, named, rotated
 
 _SCHEMA = "cachelog.staged/1"
@@ -74,7 +74,7 @@ class Staged:
 
 def assembled(read: Read, keep: Callable[[], None] = lambda: None) -> Staged:
     """Return what was read with what only all of it together tells."""
-    bulk, rare = _named(read.bulk, _carried(read.rare, read.sources), read.sources)
+    bulk, rare = _named(settle_caches(read.bulk), _carried(read.rare, read.sources), read.sources)
     return Staged(bulk, rare, read, keep)
 
 

@@ -430,27 +430,32 @@ bool read_field(PyObject* entry, Field& field, vector<string>& aliases) {
   return read_strings(PyTuple_GetItem(entry, 2), aliases);
 }
 
-std::unique_ptr<Reading> make_reading(const string& kind, vector<Field> fields, vector<string>& one, vector<string>& other) {
-  if (kind == "access") return std::make_unique<Access>(std::move(fields), std::move(one), std::move(other));
+std::unique_ptr<Reading> make_reading(const string& kind, vector<Field> fields, vector<vector<string>>& lists) {
+  if (lists.size() != (kind == "access" ? 3 : 2)) throw std::invalid_argument("too few or too many lists of words");
+  if (kind == "access") return std::make_unique<Access>(std::move(fields), std::move(lists[0]), std::move(lists[1]), std::move(lists[2]));
   if (kind != "logfmt") throw std::invalid_argument("no such kind of lines: " + kind);
   auto made = std::make_unique<Logfmt>(std::move(fields));
-  for (const string& name : one) made->pairs.key(name).flag = true;
-  for (const string& name : other) made->pairs.key(name).prose = true;
+  for (const string& name : lists[0]) made->pairs.key(name).flag = true;
+  for (const string& name : lists[1]) made->pairs.key(name).prose = true;
   return made;
 }
 
-bool init_reader(PyReader& reader, const string& kind, PyObject* spec, PyObject* one, PyObject* other) {
+bool init_reader(PyReader& reader, const string& kind, PyObject* spec, PyObject* words) {
   vector<Field> fields;
-  vector<vector<string>> aliases;
-  vector<string> first, second;
+  vector<vector<string>> aliases, lists;
   Py_ssize_t count = PyList_Size(spec);
   for (Py_ssize_t i = 0; i < count; i++) {
     fields.emplace_back();
     aliases.emplace_back();
     if (!read_field(PyList_GetItem(spec, i), fields.back(), aliases.back())) return false;
   }
-  if (count < 0 || !read_strings(one, first) || !read_strings(other, second)) return false;
-  auto made = make_reading(kind, std::move(fields), first, second);
+  Py_ssize_t many = PyList_Size(words);
+  for (Py_ssize_t i = 0; i < many; i++) {
+    lists.emplace_back();
+    if (!read_strings(PyList_GetItem(words, i), lists.back())) return false;
+  }
+  if (count < 0 || many < 0) return false;
+  auto made = make_reading(kind, std::move(fields), lists);
   for (size_t f = 0; f < aliases.size(); f++)
     for (size_t i = 0; i < aliases[f].size(); i++) made->pairs.key(aliases[f][i]).targets.emplace_back(static_cast<uint32_t>(f), static_cast<uint32_t>(i));
   reader.reading = made.release();
@@ -459,14 +464,14 @@ bool init_reader(PyReader& reader, const string& kind, PyObject* spec, PyObject*
 
 int reader_init(PyObject* self, PyObject* args, PyObject*) {
   const char* kind;
-  PyObject *spec, *one, *other;
-  if (!PyArg_ParseTuple(args, "sOOO:Reader", &kind, &spec, &one, &other)) return -1;
+  PyObject *spec, *words;
+  if (!PyArg_ParseTuple(args, "sOO:Reader", &kind, &spec, &words)) return -1;
   if (self_as<PyReader>(self)->reading) {
     PyErr_SetString(PyExc_ValueError, "a reader is made once");
     return -1;
   }
   try {
-    return init_reader(*self_as<PyReader>(self), kind, spec, one, other) ? 0 : -1;
+    return init_reader(*self_as<PyReader>(self), kind, spec, words) ? 0 : -1;
   } catch (const std::invalid_argument& error) {
     PyErr_SetString(PyExc_ValueError, error.what());
   } catch (const std::exception&) {

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from cachelog.contract import jsonlines, pairs
+from cachelog.contract import jsonlines, pairs, urls
 from cachelog.dialects import json_app, logfmt, nginx
 from cachelog.ingest.said import Said
 
@@ -40,23 +40,28 @@ class Reader:
 
     kind: str
     names: Mapping[str, tuple[str, ...]]
-    more: tuple[list[str], list[str]]
+    words: list[list[str]]
     shape: Callable[[pl.DataFrame], pl.DataFrame]
 
     def make(self, native: ModuleType) -> Any:
         """Return the reader; it is for one thread."""
         spec: _Spec = [(field, KINDS.get(field, "word"), list(names)) for field, names in self.names.items()]
-        return native.Reader(self.kind, spec, *self.more)
+        return native.Reader(self.kind, spec, self.words)
 
 
 READERS = {
     logfmt.NAME: Reader(
         "logfmt",
         pairs.FIELDS,
-        (sorted(pairs.ALL.flags), sorted(pairs.ALL.prose)),
+        [sorted(pairs.ALL.flags), sorted(pairs.ALL.prose)],
         json_app.shape,
     ),
-    nginx.NAME: Reader("access", nginx.FIELDS, (list(nginx.STATUSES), list(nginx.TELLING_QUERY)), nginx.shape),
+    nginx.NAME: Reader(
+        "access",
+        nginx.FIELDS,
+        [list(nginx.STATUSES), list(nginx.OTHER_STATUSES), list(urls.TELLING)],
+        nginx.shape,
+    ),
 }
 
 _THREAD = threading.local()
