@@ -32,7 +32,7 @@ def test_an_interrupt_gives_what_was_read_so_far(tmp_path):
             raise KeyboardInterrupt
 
     staged = stage([str(tmp_path)], rooms.dialects(), rooms.envelopes(), Asked(progress=impatient))
-    assert staged.partial
+    assert staged.read.partial
     assert sum(i.lines for i in staged.inputs) <= 40_000
     assert staged.events.height == sum(i.events for i in staged.inputs)
 

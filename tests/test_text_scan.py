@@ -42,17 +42,18 @@ def test_what_is_put_anywhere_into_a_line_means_the_same(name, seed, at, put):
 
 @by_dialect
 def test_samples_are_read_natively(name):
-    lines = [line for line in DIALECTS[name].SAMPLES if "[notice]" not in line]
-    assert check(DIALECTS[name], lines) >= len(lines) - 1
+    """Those of the common form: a time in brackets right before the request."""
+    usual = [line for line in DIALECTS[name].SAMPLES if name != "nginx" or ('] "GET ' in line and "HIT-" not in line)]
+    assert check(DIALECTS[name], usual) >= len(usual) - 1
 
 
 def test_the_reader_refuses_what_it_cannot_do():
     make = sorting.NATIVE.Reader
     lines = sorting.NATIVE.Sorter([(False, [], [], "")]).block(b"a=1 b=2\n", None)
     for wrong in (
-        lambda: make("x", [], [], []), lambda: make("logfmt", [("a", "colour", [])], [], []), lambda: make("access", [], [], []), lambda: make("logfmt", "x", [], []),
-        lambda: make.__new__(make).read(lines, b""), lambda: make("logfmt", [], [], []).read("x", b""), lambda: make("logfmt", [], [1], []),
-        lambda: make("logfmt", [], [], []).read(lines, b"\1\0\0\0"),
+        lambda: make("x", [], [[], [], []]), lambda: make("logfmt", [("a", "colour", [])], [[], [], []]), lambda: make("access", [], [[], [], []]), lambda: make("logfmt", "x", [[], [], []]),
+        lambda: make.__new__(make).read(lines, b""), lambda: make("logfmt", [], [[], [], []]).read("x", b""), lambda: make("logfmt", [], [[1], [], []]),
+        lambda: make("logfmt", [], [[], [], []]).read(lines, b"\1\0\0\0"),
     ):  # fmt: skip
         with pytest.raises((TypeError, ValueError, IndexError, RuntimeError, SystemError)):
             wrong()

@@ -17,6 +17,8 @@ SAMPLES = (
     'logger=settings t=2025-04-24T19:51:48.520963849Z level=info msg="Starting Grafana" version=11.5.2',
     "event=cache_lookup model=fraud version=7 cached",
 )
+SOURCE = "brandur.org/logfmt; go-logfmt/logfmt, log/slog TextHandler"
+BLIND: str | None = None
 
 HINTS = ("=",)
 
@@ -26,6 +28,8 @@ _FLAG = r"[A-Za-z_][A-Za-z0-9_.-]*"
 _ANY = rf"(?:{_FLAG}[ \t]+)*{KEY}={VALUE}"
 #: Pairs of systems that have dialects of their own: Traffic Server's WELF, what memcached tells its watchers.
 _OWNED = r"^(?:id=firewall time=|ts=[0-9]+\.[0-9]+ gid=[0-9]+ type=)"
+#: Texts of which one stands early in every such line: ingest/pairs.hpp leaves what has one to claim.
+OWNED = ("id=firewall time=", " gid=")
 _STRICT = rf"{KEY}={VALUE}[ \t]+{_ANY}(?:[ \t]+(?:{KEY}={VALUE}|{_FLAG}))*[ \t]*$"
 
 

@@ -29,6 +29,8 @@ SAMPLES = (
     "Loaded model fraud version v41 from s3://models/fraud/v41 in 120.8 ms",
     "predict model=fraud version=v41 key=f3 cache=HIT 0.29ms",
 )
+SOURCE = "no standard: what applications print (contract/heads.py, contract/prose.py)"
+BLIND: str | None = None
 
 _LONG_LEVEL = r"(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL|SEVERE|PANIC)"
 _AFTER = r"(?:\s+|[|,:\])>-]|$)"

@@ -17,6 +17,8 @@ SAMPLES = (
     ">24 sending key fraud:41:f0",
     ">24 END",
 )
+SOURCE = "memcached/memcached proto_text.c, memcached.c (-vv); memcached 1.6.18 run"
+BLIND: str | None = "no time and no name of the server"
 
 _GET = r"<[0-9]+ (?:gets?|gats? [0-9-]+) [^\x1f]+"
 _OPEN = rf"^(?:{_GET}|>[0-9]+ sending key [^\x1f]+)$"

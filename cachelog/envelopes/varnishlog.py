@@ -18,6 +18,8 @@ SAMPLES = (
     "--  Timestamp      Fetch: 1795520773.835959 0.000007 0.000007",
     "-   End            ",
 )
+SOURCE = "varnish-cache.org/docs reference/varnishlog, reference/vsl; Varnish run"
+BLIND: str | None = None
 
 # families of the tags in include/tbl/vsl_tags.h and vsl_tags_http.h
 _TAG = (

@@ -371,9 +371,12 @@ class Reading {
 class Logfmt : public Reading {
  public:
   using Reading::Reading;
+  vector<string> owned;  // where one of these stands early in a line, it may be another dialect's
 
   Verdict read(string_view line, uint32_t row) override {
     if (!begins_with_key(line)) return Verdict::no;
+    for (const string& text : owned)
+      if (holds(line.substr(0, kEarly), text)) return Verdict::unsure;
     spoken_ = nullptr;
     size_t before = 0;
     bool regular = pairs.cut(line, [&](string_view token) {
@@ -386,6 +389,7 @@ class Logfmt : public Reading {
   }
 
  private:
+  static constexpr size_t kEarly = 64;
   PairKey* spoken_ = nullptr;  // an unquoted message that goes on over words
   vector<string> made_;
 

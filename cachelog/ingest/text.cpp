@@ -11,7 +11,7 @@
 //   Sorted.rows(numbers)             bytes: the uint32 rows of lines
 //   Sorted.texts(numbers)            Table (row, text)
 //   Sorted.drop(m, numbers)          these are not module m's: it is not to be asked about them again
-//   Reader(kind, spec, more)         kind "logfmt" or "access"; spec: [(field, kind, [aliases, best first])], as in scan.cpp
+//   Reader(kind, spec, words)        kind "logfmt" or "access"; spec: [(field, kind, [aliases, best first])], as in scan.cpp
 //     more of logfmt: [flags], [prose]; of access: [statuses], [texts in queries that name a model or a version]
 //   Reader.read(sorted, numbers)     -> (rows, said, claimed, others): Tables as in scan.cpp, the numbers of lines that
 //                                    the dialect claims, all of which are read, and of those that are not its own
@@ -431,12 +431,13 @@ bool read_field(PyObject* entry, Field& field, vector<string>& aliases) {
 }
 
 std::unique_ptr<Reading> make_reading(const string& kind, vector<Field> fields, vector<vector<string>>& lists) {
-  if (lists.size() != (kind == "access" ? 3 : 2)) throw std::invalid_argument("too few or too many lists of words");
+  if (lists.size() != 3) throw std::invalid_argument("too few or too many lists of words");
   if (kind == "access") return std::make_unique<Access>(std::move(fields), std::move(lists[0]), std::move(lists[1]), std::move(lists[2]));
   if (kind != "logfmt") throw std::invalid_argument("no such kind of lines: " + kind);
   auto made = std::make_unique<Logfmt>(std::move(fields));
   for (const string& name : lists[0]) made->pairs.key(name).flag = true;
   for (const string& name : lists[1]) made->pairs.key(name).prose = true;
+  made->owned = std::move(lists[2]);
   return made;
 }
 

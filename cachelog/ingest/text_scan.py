@@ -53,7 +53,7 @@ READERS = {
     logfmt.NAME: Reader(
         "logfmt",
         pairs.FIELDS,
-        [sorted(pairs.ALL.flags), sorted(pairs.ALL.prose)],
+        [sorted(pairs.ALL.flags), sorted(pairs.ALL.prose), list(logfmt.OWNED)],
         json_app.shape,
     ),
     nginx.NAME: Reader(
