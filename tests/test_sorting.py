@@ -157,3 +157,11 @@ def test_both_engines_read_the_same_of_text(tmp_path, monkeypatch):
     one, other = (events(s).sort(pl.all()) for s in staged)
     assert one.equals(other)
     assert one.height > 1000
+
+
+@pytest.mark.parametrize("engine", ["native", "polars"])
+def test_a_line_of_broken_json_is_bad_with_either_engine(tmp_path, monkeypatch, engine):
+    monkeypatch.setenv(json_scan.VARIABLE, engine)
+    (tmp_path / "a.log").write_bytes(block([b'{"model":"m","cache":"hit"}', b'{"a":', b"{\xff", b"words"]))
+    (found,) = read(tmp_path).inputs
+    assert (found.lines, found.events, found.bad, found.unclaimed) == (4, 1, 2, 1)

@@ -43,6 +43,11 @@ _FILE = r"[A-Za-z0-9_./-]+\.(?:cc|h|cpp|cu\.cc):[0-9]+\]"
 _RECORD = rf"(?s)^[\s#]*(?:({TIME}): [IWEF]|[IWEF]0000 00:00:([0-9]{{10}}\.[0-9]{{6}}) +[0-9]+) ({_FILE}) ?(.*)$"
 _OLDEST = r"(?s)^[IWEF] ((?:external/\S*)?tensorflow(?:_serving)?/\S+\.(?:cc|h):[0-9]+\]) ?(.*)$"
 _OTHERS = r"^[IWED][0-9]{4} [0-9:]{8}\.[0-9]{9} +[0-9]+ \S+\.(?:c|cc|h):[0-9]+\]|^\[evhttp_server\.cc : [0-9]+\]"
+#: Any of these begins like this.
+SHAPE = (
+    rf"^(?:[\s#]*(?:{TIME}: [IWEF]|[IWEF]0000 00:00:)|[IWEF] (?:external|tensorflow)|"
+    r"[IWED][0-9]{4} [0-9:]{8}\.[0-9]{9} |\[evhttp_server\.cc : )"
+)
 
 _SAYS = ("ervable", "(Re-)adding model", "Building single", "cpu_feature_guard")
 _S = r"\{name: (.+?) version: (-?[0-9]+)\}"

@@ -257,15 +257,8 @@ def _ask(lines: sorting.Lines, reading: _Reading) -> None:
             reading.books.claim(rows, code)
             reading.parts.append(said)
         asked = lines.asked(dialect)
-        if asked.is_empty():
-            continue
-        mine = asked.select(dialect.claim(pl.col("text")).fill_null(False)).to_series()
-        if not mine.any():
-            continue
-        lines.take(mine)
-        claimed = asked if mine.all() else asked.filter(mine)
-        reading.books.claim(claimed["row"].to_numpy(), code)
-        reading.parts.append(grouped(_checked(dialect.parse(claimed))))
+        if asked.height and (mine := _claimed(asked, code, dialect, reading)).any():
+            lines.take(mine)
 
 
 def _read_braced(lines: pl.DataFrame, reading: _Reading) -> None:
@@ -277,13 +270,17 @@ def _read_braced(lines: pl.DataFrame, reading: _Reading) -> None:
 
 def _offered(lines: pl.DataFrame, code: int, dialect: ModuleType, reading: _Reading) -> pl.DataFrame:
     """Let a dialect read the lines that it claims; return the others."""
+    return lines.filter(~_claimed(lines, code, dialect, reading))
+
+
+def _claimed(lines: pl.DataFrame, code: int, dialect: ModuleType, reading: _Reading) -> pl.Series:
+    """Let a dialect read the lines that it claims; return which these are."""
     mine = lines.select(dialect.claim(pl.col("text")).fill_null(False)).to_series()
-    if not mine.any():
-        return lines
-    claimed = lines if mine.all() else lines.filter(mine)
-    reading.books.claim(claimed["row"].to_numpy(), code)
-    reading.parts.append(grouped(_checked(dialect.parse(claimed))))
-    return lines.filter(~mine)
+    if mine.any():
+        claimed = lines if mine.all() else lines.filter(mine)
+        reading.books.claim(claimed["row"].to_numpy(), code)
+        reading.parts.append(grouped(_checked(dialect.parse(claimed))))
+    return mine
 
 
 def _in_turn(dialects: Mapping[str, ModuleType]) -> list[tuple[int, ModuleType]]:
