@@ -23,7 +23,7 @@ def read_lines(folder: Path, *lines: str | bytes, name: str = "app.log", tz: str
 
 
 def events(staged: Staged) -> pl.DataFrame:
-    """Return the events by source, line, version, op and model, labels as strings."""
+    """Return the events by source and line, labels as strings."""
     return staged.events.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String)).sort(
-        "source", "line", "version", "op", "model"
+        "source", "line", "version", "op", "outcome", "model", "reason"
     )

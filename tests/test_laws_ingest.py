@@ -143,7 +143,9 @@ def everything_told(staged):
     by_path = {s.path: i for i, s in enumerate(staged.sources)}
     paths = pl.DataFrame({"source": list(by_path.values()), "path": list(by_path)}).cast({"source": pl.UInt32})
     found = events(staged).join(paths, on="source").drop("source")
-    return found.sort("path", "line", "model", "version", "op"), sorted(staged.inputs, key=lambda i: i.path)
+    return found.sort("path", "line", "model", "version", "op", "outcome", "reason"), sorted(
+        staged.inputs, key=lambda i: i.path
+    )
 
 
 @pytest.mark.parametrize("block", [1, 997, 5000])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from cachelog.contract import pairs
+from cachelog.contract import pairs, servers
 from cachelog.contract.pairs import KEY, VALUE
 
 NAME = "logfmt"
@@ -27,7 +27,7 @@ _STRICT = rf"{KEY}={VALUE}[ \t]+{_ANY}(?:[ \t]+(?:{KEY}={VALUE}|{_FLAG}))*[ \t]*
 
 def claim(text: pl.Expr) -> pl.Expr:
     """Return whether a line consists of at least two key=value pairs, and bare keys."""
-    return text.str.contains(rf"(?s)^(?:{_LEAD}|{_STRICT})")
+    return text.str.contains(rf"(?s)^(?:{_LEAD}|{_STRICT})") & ~text.str.contains(servers.OLLAMA)
 
 
 def parse(lines: pl.DataFrame) -> pl.DataFrame:
