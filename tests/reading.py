@@ -23,7 +23,7 @@ def read_lines(folder: Path, *lines: str | bytes, name: str = "app.log", tz: str
 
 
 def events(staged: Staged) -> pl.DataFrame:
-    """Return the events by source, line, version, op, model and key, labels as strings."""
+    """Return the events by source, line and all that they say, labels as strings."""
     return staged.events.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String)).sort(
-        "source", "line", "version", "op", "model", "key"
+        "source", "line", "version", "op", "outcome", "model", "reason", "key"
     )

@@ -122,7 +122,7 @@ def test_reason_and_digest_are_read_out_of_sentences(tmp_path):
 @pytest.mark.parametrize(
     "message",
     [
-        "Engine 000: Prefix cache hit rate: 32.2%", "cache hits=1729 misses=11", "Shutting down, model cache hits=1 misses=2",
+        "Engine 000: Prefix cache hit rate: 32.2%", "cache hit ratio 96.8 %, hits=96.8% misses=3.2%", "12 hits, no more",
         "Ready, 5 models loaded", "Unknown model nosuch requested", "Config pins fraud=v41, registry ignored",
         "Loaded config version 5", "Loading checkpoint shards", "Connected to redis version 7.0.15", "GET /v1/models/fraud 200",
         "Loading model registry from disk", "cache miss ratio 5%", "Waiting for application startup.",

@@ -156,7 +156,8 @@ def everything_told(staged):
     by_path = {s.path: i for i, s in enumerate(staged.sources)}
     paths = pl.DataFrame({"source": list(by_path.values()), "path": list(by_path)}).cast({"source": pl.UInt32})
     found = events(staged).join(paths, on="source").drop("source")
-    return found.sort("path", "line", "model", "version", "op", "key"), sorted(staged.inputs, key=lambda i: i.path)
+    order = ["path", "line", "model", "version", "op", "outcome", "reason", "key"]
+    return found.sort(order), sorted(staged.inputs, key=lambda i: i.path)
 
 
 @pytest.mark.parametrize("block", [1, 997, 5000])

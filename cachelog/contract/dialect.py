@@ -59,6 +59,9 @@ PARSED: pl.Schema = pl.Schema(
         "digest": pl.String(),
         "reason": pl.String(),
         "n": pl.UInt32(),
+        "hits": pl.Float64(),  # figures of a line about many lookups: hits with misses or lookups make samples of it
+        "misses": pl.Float64(),
+        "lookups": pl.Float64(),
         "seconds": pl.Float64(),
         "duration": pl.String(),  # with its unit: "12.5ms", "0.3s", "1m2s"
         "ms": pl.String(),  # a number of milliseconds

@@ -19,12 +19,26 @@ OPS = (
     "flush",
     "rollout",  # somebody asked for a version; `version` is the target, `reason` the action
     "restart",  # the process of a replica started
-    "sample",  # a periodic counter or gauge line
+    "sample",  # a periodic figure, or a line that says something only beside others; `reason` says what (see below)
 )
 OUTCOMES = ("hit", "miss", "stale", "bypass", "error")
 
 #: Caches with a name of their own; "default" is where the log does not say which cache.
 CACHES = ("model", "response", "prefix", "edge", "default")
+
+#: What a `sample` counts. Its `reason` is one of these words, alone (ingest/counters.py decides since when it counts),
+#: or with one of the endings; its `seconds` is the figure (`n` would overflow: Float64 holds integers to 2**53), and
+#: its `key` tells counters of one name apart. Hits and misses, or lookups and hits, make lookups of weight `n`.
+COUNTED = ("hits", "misses", "lookups")
+SINCE_START = " since start"  # a counter that only grows until its process starts again
+SINCE_LAST = " since last"  # what happened since the figure before
+OF_REQUEST = " of request"  # figures of one request, told by `key`; said again they count once
+#: Other reasons of samples. What is not used up stays a sample, and no metric or detector looks at samples.
+HIT_RATE = "hit rate"  # `seconds` is a share of 0 to 1 over a window that nobody knows: no count
+SCRAPE = "scrape"  # `ts` is the time of the figures below it
+PROCESS = "process"  # from here on the process serves `model` in `version`; its counters begin at 0
+LOADED = "loaded"  # the model of the process is loaded; `seconds` it took
+FAILED = "failed: "  # the model of the process failed to load, and why
 
 TS = pl.Datetime("us", "UTC")
 LABEL = pl.Categorical()
@@ -44,7 +58,7 @@ EVENT: pl.Schema = pl.Schema(
         "digest": pl.String(),
         "reason": pl.String(),
         "n": pl.UInt32(),  # weight: "hits=120 misses=4" is two rows
-        "seconds": pl.Float64(),  # latency of a lookup, duration of a load
+        "seconds": pl.Float64(),  # latency of a lookup, duration of a load, figure of a sample
     }
 )
 

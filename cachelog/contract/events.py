@@ -25,7 +25,7 @@ def is_bulk() -> pl.Expr:
     """Return, over TOLD or EVENT, whether events are of the kind that comes by the million."""
     op, cache = pl.col("op"), pl.col("cache").cast(pl.String)
     entry = (op == "evict") & (cache != "model").fill_null(True)
-    return (op.is_in(["lookup", "expire", "sample"]) | entry).fill_null(False)
+    return (op.is_in(["lookup", "expire"]) | entry).fill_null(False)
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Events:
-    """Lookups, evictions and expiries of entries, samples: EVENT rows in no particular order, asked for by model."""
+    """Lookups, evictions and expiries of entries: EVENT rows in no particular order, asked for by model."""
 
     parts: tuple[Part, ...]
 
@@ -80,9 +80,23 @@ class Events:
         """Return all EVENT rows."""
         return pl.concat([pl.DataFrame(schema=EVENT).lazy(), *(p.full(p.rows.lazy()) for p in self.parts)])
 
+    def answered(self) -> pl.DataFrame:
+        """Return the different replicas, caches and models (String) of lookups."""
+        names = ["replica", "cache", "model"]
+        asked = (p.where(p.words["op"] == "lookup", None) for p in self.parts)
+        found = [p.full(p.rows.lazy()).select(pl.col(names).cast(pl.String)).unique().collect() for p in asked]
+        return pl.concat([pl.DataFrame(schema=dict.fromkeys(names, pl.String())), *found]).unique()
+
     def models(self) -> list[str]:
         """Return the names of all models, sorted."""
         return sorted(frozenset[str]().union(*(part.models() for part in self.parts)))
+
+
+def packed(events: pl.DataFrame) -> Part:
+    """Return EVENT rows as a part."""
+    words = events.select(SAID).unique(maintain_order=True).with_row_index("said")
+    rows = events.join(words, on=SAID, nulls_equal=True, maintain_order="left")
+    return ordered(rows.select(list(ROWS)), words.drop("said"))
 
 
 def ordered(rows: pl.DataFrame, words: pl.DataFrame) -> Part:

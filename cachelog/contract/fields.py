@@ -52,6 +52,18 @@ _ALIASES: dict[str, tuple[str, ...]] = {
     ),
     "reason": ("reason", "error", "err", "exception", "error.message", "error_message", "cause", "action"),
     "n": ("n", "count_of_lookups"),
+    "hits": (
+        "hits", "cache_hits", "hit_count", "cache_hit_count", "hitCount", "cacheHits", "num_hits", "hits_total",
+        "total_hits", "cache_hits_total", "cache.hits",
+    ),
+    "misses": (
+        "misses", "cache_misses", "miss_count", "cache_miss_count", "missCount", "cacheMisses", "num_misses",
+        "misses_total", "total_misses", "cache_misses_total", "cache.misses",
+    ),
+    "lookups": (
+        "lookups", "cache_lookups", "cache_requests", "lookup_count", "request_count", "requestCount", "total_lookups",
+        "requests", "total_requests", "queries", "cache.lookups", "cache.requests",
+    ),
     "ms": (
         "latency_ms", "latencyMs", "duration_ms", "durationMs", "elapsed_ms", "elapsedMs", "load_ms", "loadMs",
         "took_ms", "response_time_ms", "time_ms", "load_time_ms", "load_duration_ms",

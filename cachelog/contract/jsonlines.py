@@ -33,8 +33,8 @@ FIELDS: Mapping[str, tuple[str, ...]] = ALIASES | {
     **BESIDE,
 }
 #: Fields whose numbers are doubles; of the second kind only the double is kept.
-MEASURES = ("time", "duration", "ms", "seconds", "nanos")
-NUMBERS = ("ms", "seconds", "nanos")
+MEASURES = ("time", "duration", "ms", "seconds", "nanos", "hits", "misses", "lookups")
+NUMBERS = ("ms", "seconds", "nanos", "hits", "misses", "lookups")
 #: Fields that say what happened: few combinations of them occur in a log, and words are read once for each.
 WORDS = tuple(name for name in FIELDS if name not in (*MEASURES, "key", "replica", "origin", "context"))
 

@@ -26,6 +26,11 @@ class Limits:
     members: int = 100_000  # of an archive: a list of more is no set of logs
 
     declared_s: float = 60.0  # a reload of the configuration, a poll of the files (1 s, unless told), then the load
+    # -- counters (log likelihood ratios, cumulative against per interval) ---------------------
+    counter_prior: float = 1.39  # ln 4: of the formats known (Caffeine, functools, vLLM, Go caches) 4 in 5 go on
+    counter_rise: float = 0.85  # ln(0.94/0.40) a step where no figure falls: always, but for restarts; or by chance
+    counter_fall: float = -2.08  # ln(0.05/0.40) a step where no figure rises: a restart; or less traffic
+    counter_mixed: float = -2.30  # ln(0.02/0.20) hits fall and misses rise, or the reverse: a restart that ran long
 
     # -- versions -----------------------------------------------------------------------------
     skew_s: float = 30.0  # runs shorter than this are clock skew or overlap of a rollout (METHODS §4)

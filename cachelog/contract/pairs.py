@@ -124,7 +124,8 @@ def canonical(found: pl.DataFrame) -> pl.DataFrame:
             outcome=pl.coalesce("edge", others["outcome"]),
             cache=pl.when(edge).then(pl.lit("edge")).otherwise(others["cache"]),
         ).drop("edge")
-    numbers = {"seconds": pl.Float64(), "n": pl.UInt32()}
+    tallies = {name: pl.Float64() for name in ("hits", "misses", "lookups")}
+    numbers = {"seconds": pl.Float64(), "n": pl.UInt32(), **tallies}
     return frame.with_columns(pl.col(n).cast(t, strict=False) for n, t in numbers.items() if n in frame.columns)
 
 

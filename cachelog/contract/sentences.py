@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from cachelog.contract import pairs, prose
+from cachelog.contract import pairs, prose, tallies
 from cachelog.contract.pairs import Wanted
 
 #: What lines about caches, models and starts cannot do without.
@@ -46,7 +46,19 @@ def read(cut: pl.DataFrame) -> pl.DataFrame:
     """Return PARSED rows of messages without their heads: row, time, about (which cache the head names), message."""
     paired = cut["message"].str.contains("=", literal=True)
     pieces = [_of_pairs(cut.filter(paired)), _of_words(cut.filter(~paired))]
-    return pl.concat(pieces, how="diagonal").sort("row")
+    return _with_figures(pl.concat(pieces, how="diagonal").sort("row"), cut)
+
+
+def _with_figures(parsed: pl.DataFrame, cut: pl.DataFrame) -> pl.DataFrame:
+    """Add the figures about many lookups that messages tell, also where they are no pairs."""
+    told = cut.filter(tallies.told(pl.col("message")))
+    if told.is_empty():
+        return parsed
+    figures = told.select("row", **{f"_{n}": figure for n, figure in tallies.counts(pl.col("message")).items()})
+    known = {n: [pl.col(n)] if n in parsed.columns else [] for n in tallies.NAMES}
+    joined = parsed.join(figures, on="row", how="left", maintain_order="left")
+    whole = joined.with_columns(pl.coalesce(*known[n], f"_{n}").alias(n) for n in tallies.NAMES)
+    return whole.drop(f"_{n}" for n in tallies.NAMES)
 
 
 def printed(cut: pl.DataFrame, quiet: str | None = None, of: tuple[str, str] | None = None) -> pl.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from cachelog.contract import pairs
+from cachelog.contract import pairs, servers
 from cachelog.contract.pairs import KEY, VALUE
 
 NAME = "logfmt"
@@ -29,13 +29,14 @@ _ANY = rf"(?:{_FLAG}[ \t]+)*{KEY}={VALUE}"
 #: Pairs of systems that have dialects of their own: Traffic Server's WELF, what memcached tells its watchers.
 _OWNED = r"^(?:id=firewall time=|ts=[0-9]+\.[0-9]+ gid=[0-9]+ type=)"
 #: Texts of which one stands early in every such line: ingest/pairs.hpp leaves what has one to claim.
-OWNED = ("id=firewall time=", " gid=")
+OWNED = ("id=firewall time=", " gid=", " source=")
 _STRICT = rf"{KEY}={VALUE}[ \t]+{_ANY}(?:[ \t]+(?:{KEY}={VALUE}|{_FLAG}))*[ \t]*$"
 
 
 def claim(text: pl.Expr) -> pl.Expr:
     """Return whether a line consists of at least two key=value pairs, and bare keys."""
-    return text.str.contains(rf"(?s)^(?:{_LEAD}|{_STRICT})") & ~text.str.contains(_OWNED)
+    owned = text.str.contains(_OWNED) | text.str.contains(servers.OLLAMA)
+    return text.str.contains(rf"(?s)^(?:{_LEAD}|{_STRICT})") & ~owned
 
 
 def parse(lines: pl.DataFrame) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from cachelog.contract import heads, sentences
+from cachelog.contract import heads, sentences, servers
 from cachelog.contract.heads import CLOCK, KLOG, LEVEL, TIME
 
 NAME = "text_kv"
@@ -28,6 +28,8 @@ SAMPLES = (
     "INFO:     Started server process [19307]",
     "Loaded model fraud version v41 from s3://models/fraud/v41 in 120.8 ms",
     "predict model=fraud version=v41 key=f3 cache=HIT 0.29ms",
+    "2026-11-23 15:16:31,614 INFO scorer: cache stats (last 60 s) model=fraud hits=120 misses=4",
+    "CacheInfo(hits=3, misses=8, maxsize=32, currsize=8)",
 )
 SOURCE = "no standard: what applications print (contract/heads.py, contract/prose.py)"
 BLIND: str | None = None
@@ -44,6 +46,8 @@ _PAIRED_START = (
     r"^[A-Za-z][A-Za-z0-9_'-]*[ ,:](?:[^={\"]{0,80}[ ,(\[])?"
     r"(?:model|model_name|modelName|cache|cache_status|cache_result|cache_hit)=[^ ]"
 )
+#: Figures about many lookups, perhaps behind words.
+_TALLY_START = r"(?i)^(?:[a-z][\w .:-]{0,60}[ ({\[:])?(?:cache[ _-]?)?(?:hits|hit_?count)[=:] ?[0-9]+\b.*\bmiss"
 _BEGINS = rf"^(?:[\[(<]?{TIME}[\])>]?{_AFTER}|{CLOCK} +\[|\[{LEVEL} *\]|<{LEVEL}>|{_LONG_LEVEL}(?::|\s)|{KLOG})"
 #: Records of servers that have dialects of their own.
 _TORCHSERVE = r"(?:org\.pytorch\.serve\.[A-Za-z0-9_.$]+|(?:MODEL|ACCESS)_LOG|(?:MODEL|TS|TELEMETRY)_METRICS)"
@@ -69,8 +73,9 @@ _CONSOLE = rf"(?s)^({TIME})\t{LEVEL}((?:\t[^\t{{ ]+)*)\t([^\t]*)(?:\t(\{{.*\}}))
 
 def claim(text: pl.Expr) -> pl.Expr:
     """Return whether a line begins with a time or a level, or with words about caches and models."""
-    telling = text.str.contains(_TELLING_START) | text.str.contains(_PAIRED_START)
-    return telling | (text.str.contains(_BEGINS) & ~text.str.contains(_OWNED))
+    others = text.str.contains(_OWNED) | text.str.contains(servers.FREE)
+    telling = text.str.contains(_TELLING_START) | text.str.contains(_PAIRED_START) | text.str.contains(_TALLY_START)
+    return telling | (text.str.contains(_BEGINS) & ~others)
 
 
 def parse(lines: pl.DataFrame) -> pl.DataFrame:

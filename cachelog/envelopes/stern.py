@@ -42,6 +42,12 @@ _RECORD = (
     r"(?:Proxy|Server) [^ ]+ (?:started|stopped|is )",
     r"[0-9]+:(?:[XCSM] |signal-handler | Client )",  # Redis, memcached
     r"(?:[<>][0-9]+ |slab class |\*+ +<< |#[A-Z][A-Za-z-]+: |id=firewall |\"p?message\",)",
+    r"(?i:[a-z][\w .:-]{0,60}[ ({\[:](?:hits|hit_?count)[=:] ?[0-9])",  # figures of a cache
+    r"[a-zA-Z_:][a-zA-Z0-9_:]*(?:\{.*\})? [0-9][0-9.e+-]*(?: [0-9]+)?$",  # metrics, and the times between them
+    r"#+ [0-9a-z]",
+    r"\([A-Za-z][A-Za-z0-9_ =]* pid=[0-9]+",  # servers of language models
+    r"Reqid: |\[GIN\] [0-9]| +model_id: |(?:slot|srv) +[a-z_]+: |main: ",
+    r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) +[A-Z0-9]",
 )
 _RECORDS = "|".join(_RECORD)
 _LINE = rf"(?s)^(?:{_WORD} )?({_POD}) {_WORD} ((?:{_RECORDS}).*)$"

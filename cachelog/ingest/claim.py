@@ -74,7 +74,7 @@ def read_unit(unit: Unit, reader: Reader) -> UnitRead:
     _read(unit.data, reading)
     said = [part for part in reading.parts if part.rows.height]
     zone, meanings = reader.inputs.zone, reader.meanings
-    found = [conform(part, newest.gather(part.rows["row"]), zone, meanings) for part in said]
+    found = [pair for part in said for pair in conform(part, newest.gather(part.rows["row"]), zone, meanings)]
     events = pl.concat([pl.DataFrame(schema=CONFORMED), *(rows for rows, _ in found)])
     reading.books.state[events["row"].to_numpy()] = EVENTS
     placed, assumed = place(events, innermost(reading.around), source, line, reader.inputs)

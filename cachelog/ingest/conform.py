@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from cachelog.contract import prose, urls
+from cachelog.contract import prose, tallies, urls
 from cachelog.contract.dialect import PARSED
-from cachelog.contract.event import CACHES, EVENT, LABEL, OPS, OUTCOMES, TS
+from cachelog.contract.event import CACHES, COUNTED, EVENT, LABEL, OPS, OUTCOMES, TS
 from cachelog.contract.events import ROWS, TOLD, is_bulk
 from cachelog.contract.jsonlines import double
 from cachelog.contract.proxylines import PERHAPS_HIT, PERHAPS_MISS
@@ -166,14 +166,22 @@ CONFORMED: pl.Schema = pl.Schema(
 )
 
 
+#: What a text tells of many lookups: the figures, of which cache, and since when they count.
+_FIGURES: pl.Schema = pl.Schema(
+    {"_about": LABEL, "_span": pl.String()} | {f"{what}_said": pl.Float64() for what in COUNTED}
+)
+
+
 class Vocabulary:
     """The different things that lines said: `table` (TOLD) only grows, and what they mean for a row is beside it.
 
-    `keep`: it is an event; `bulk`: of the kind that comes by the million; `bare`: the row for an event without a key.
+    `keep`: it is an event; `bulk`: of the kind that comes by the million; `bare`: the row for an event without a key;
+    `figures` (_FIGURES): what it tells of many lookups.
     """
 
     def __init__(self) -> None:
         self.table = pl.DataFrame(schema=TOLD)
+        self.figures = pl.DataFrame(schema=_FIGURES)
         self.keep = np.zeros(0, np.bool_)
         self.bulk = np.zeros(0, np.bool_)
         self.bare = np.zeros(0, np.uint32)
@@ -193,6 +201,8 @@ class Vocabulary:
         self.bulk = np.concatenate([self.bulk, added.select(is_bulk()).to_series().to_numpy()])
         self.bare = np.concatenate([self.bare, instead, instead[other]])
         self.table = pl.concat([self.table, added])
+        told = meant.select(list(_FIGURES))
+        self.figures = pl.concat([self.figures, told, told.filter(pl.Series(other))])
         return place
 
 
@@ -224,15 +234,70 @@ class Meanings:
         self._known.update(zip(words.rows(), place.tolist(), strict=True))
 
 
-def conform(said: Said, newest: pl.Series, zone: Zone, meanings: Meanings) -> tuple[pl.DataFrame, Vocabulary]:
+Conformed = tuple[pl.DataFrame, Vocabulary]
+
+
+def conform(said: Said, newest: pl.Series, zone: Zone, meanings: Meanings) -> tuple[Conformed, ...]:
     """Turn what lines say (`ts`, `naive` where the scanner read the time) into CONFORMED rows, events only.
 
-    `newest` (Datetime us) is, per row, when its file was last written. The vocabulary is that of the column `said`.
+    `newest` (Datetime us) is, per row, when its file was last written. Each vocabulary is that of the column `said`.
     """
     vocabulary, place = meanings.of(said.words)
     keep = vocabulary.keep[place]
-    if not keep.all():
-        mask = said.of(pl.Series(keep))
+    counting = _counting(said, vocabulary, place)
+    if counting is None:
+        mask = None if keep.all() else said.of(pl.Series(keep))
+        return ((_kept(said, mask, newest, zone, vocabulary, place).select(list(CONFORMED)), vocabulary),)
+    asked = (vocabulary.table["op"].gather(place) == "lookup").fill_null(False).to_numpy() & keep
+    counting &= said.of(pl.Series(~asked))
+    # a line of figures is nothing else: "loadSuccessCount=3" is no load
+    mask = said.of(pl.Series(keep)) & ~counting
+    events = _kept(said, mask, newest, zone, vocabulary, place).select(list(CONFORMED))
+    return (events, vocabulary), _opened(_kept(said, counting, newest, zone, vocabulary, place), vocabulary)
+
+
+def _counting(said: Said, vocabulary: Vocabulary, place: npt.NDArray[np.uint32]) -> pl.Series | None:
+    """Return which rows tell figures about many lookups: hits, and misses or lookups; None for none."""
+    given = [name for name in COUNTED if name in said.rows.columns]
+    spoken = {name: vocabulary.figures[f"{name}_said"].gather(place).is_not_null() for name in COUNTED}
+    if "hits" not in given and not spoken["hits"].any():
+        return None
+    has = {n: said.of(spoken[n]) | (said.rows[n].is_not_null() if n in given else False) for n in COUNTED}
+    counting = has["hits"] & (has["misses"] | has["lookups"])
+    return counting if counting.any() else None
+
+
+def _opened(counting: pl.DataFrame, vocabulary: Vocabulary) -> Conformed:
+    """Return a sample for each figure of rows that tell several, with a vocabulary of its own."""
+    names = ["model", "version"]
+    told = vocabulary.table.select(names).hstack(vocabulary.figures)[counting["said"]]
+    rows = counting.drop([*_FIGURES, *names], strict=False).hstack(told)
+    figures = [
+        rows.with_columns(seconds=pl.coalesce(what, f"{what}_said"), reason=pl.lit(what) + pl.col("_span"))
+        for what in COUNTED
+    ]
+    kind = pl.lit("sample", EVENT["op"])
+    samples = pl.concat(figures).filter(pl.col("seconds") >= 0).with_columns(op=kind, cache="_about")
+    distinct = samples.select("op", "cache", "reason", *names).unique(maintain_order=True)
+    blank = {name: pl.lit(None, TOLD[name]) for name in ("outcome", "digest")}
+    words = distinct.with_columns(**blank, n=pl.lit(1, pl.UInt32), _keep=True, _bare="cache")
+    alone = Vocabulary()
+    place = pl.Series("said", alone.learn(words.with_columns(pl.lit(None, t).alias(n) for n, t in _FIGURES.items())))
+    keyed = distinct.with_columns(said=place)
+    found = samples.drop("said").join(keyed, on=distinct.columns, nulls_equal=True, maintain_order="left")
+    return found.select(list(CONFORMED)), alone
+
+
+def _kept(
+    said: Said,
+    mask: pl.Series | None,
+    newest: pl.Series,
+    zone: Zone,
+    vocabulary: Vocabulary,
+    place: npt.NDArray[np.uint32],
+) -> pl.DataFrame:
+    """Return the marked rows (all for None) with the columns of CONFORMED, and those of figures."""
+    if mask is not None:
         said, newest = said.where(mask), newest.filter(mask)
     rows = _times(_complete(said.rows, _OF_LINES), newest, zone)
     meant = place[rows["said"].to_numpy()]
@@ -240,10 +305,8 @@ def conform(said: Said, newest: pl.Series, zone: Zone, meanings: Meanings) -> tu
     if (vocabulary.bare[place] != place).any():
         meant = np.where(key.is_null().to_numpy(), vocabulary.bare[meant], meant)
     events = rows.with_columns(key, said=pl.Series(meant), op=vocabulary.table["op"].gather(meant))
-    named = (pl.col("op") != "rollout") & (pl.col("replica").cast(LABEL) != "")
-    return events.with_columns(
-        replica=pl.when(named).then(pl.col("replica").cast(LABEL)), seconds=_seconds(events)
-    ).select(list(CONFORMED)), vocabulary  # fmt: skip
+    named = (pl.col("op") != "rollout").fill_null(True) & (pl.col("replica").cast(LABEL) != "")
+    return events.with_columns(replica=pl.when(named).then(pl.col("replica").cast(LABEL)), seconds=_seconds(events))
 
 
 def _complete(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
@@ -396,7 +459,19 @@ def _meaning(said: pl.DataFrame) -> pl.DataFrame:
         digest=pl.col("digest").cast(pl.String),
         reason=pl.coalesce(expired, pl.when(op == "lookup").then(pl.col("_perhaps")), _reason(op)),
         n=pl.col("n").fill_null(1).cast(pl.UInt32),
+        _about=_cache(pl.lit(None, pl.String), keyed=False).cast(LABEL),
+        _span=tallies.span(pl.concat_str("_event_text", "_message_text", separator=" ", ignore_nulls=True)),
+        **_figures(said),
     )
+
+
+def _figures(said: pl.DataFrame) -> dict[str, pl.Expr]:
+    """Return the figures that messages tell."""
+    message = pl.col("_message_text")
+    if not said.select(tallies.told(message).any()).item():
+        return {f"{what}_said": pl.lit(None, pl.Float64) for what in COUNTED}
+    counts = tallies.counts(pl.when(tallies.told(message)).then(message))
+    return {f"{what}_said": figure for what, figure in counts.items()}
 
 
 def _reason(op: pl.Expr) -> pl.Expr:

@@ -19,7 +19,12 @@ from cachelog.ingest import archives
 
 STDIN = "-"
 
-_ENDING = re.compile(r"(\.(gz|zst|bz2|xz|log|json|jsonl|ndjson|txt|out|err)|\.\d+|[.-]\d{8}(-\d{6})?)$", re.IGNORECASE)
+_ENDING = re.compile(
+    r"(\.(gz|zst|bz2|xz|log|json|jsonl|ndjson|txt|out|err|prom|metrics)|\.\d+|[.-]\d{8}(-\d{6})?|"
+    # a file for each scrape of /metrics is named by its time
+    r"[._-]\d{4}-?\d\d-?\d\d[T_-]\d\d[:-]?\d\d[:-]?\d\d(\.\d+)?Z?|[._-]1\d{9}(\d{3})?)$",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)

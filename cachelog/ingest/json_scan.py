@@ -36,6 +36,9 @@ _KINDS = {
     "ms": "number",
     "seconds": "number",
     "nanos": "number",
+    "hits": "number",
+    "misses": "number",
+    "lookups": "number",
 }
 SPEC = [(name, _KINDS.get(name, "word"), list(aliases)) for name, aliases in jsonlines.FIELDS.items()]
 

@@ -12,10 +12,11 @@ import cachelog
 from cachelog.contract import wire
 from cachelog.contract.errors import UsageError
 from cachelog.contract.event import EVENT, LABEL
-from cachelog.contract.events import Events, Part
+from cachelog.contract.events import Events, Part, packed
 from cachelog.contract.finding import InputReport
 from cachelog.ingest import store
 from cachelog.ingest.carry import carry_versions, settle_caches
+from cachelog.ingest.counters import counted, scraped
 from cachelog.ingest.discover import Source, named, rotated
 
 _SCHEMA = "cachelog.staged/1"
@@ -74,7 +75,8 @@ class Staged:
 
 def assembled(read: Read, keep: Callable[[], None] = lambda: None) -> Staged:
     """Return what was read with what only all of it together tells."""
-    bulk, rare = _named(settle_caches(read.bulk), _carried(read.rare, read.sources), read.sources)
+    named = _named(settle_caches(read.bulk), _carried(read.rare, read.sources), read.sources)
+    bulk, rare = _counted(*named, read.sources)
     return Staged(bulk, rare, read, keep)
 
 
@@ -83,6 +85,17 @@ def _carried(rare: pl.DataFrame, sources: Sequence[Source]) -> pl.DataFrame:
     first = pl.lit(pl.Series(rotated(sources), dtype=pl.UInt32)).gather(pl.col("source"))
     carried = carry_versions(rare.with_columns(first.alias("source"), _own="source"))
     return carried.with_columns(pl.col("_own").alias("source")).drop("_own")
+
+
+def _counted(bulk: Events, rare: pl.DataFrame, sources: Sequence[Source]) -> tuple[Events, pl.DataFrame]:
+    """Turn the figures that lines report into lookups, which are a part of their own."""
+    samples = rare.filter(pl.col("op") == "sample")
+    if samples.is_empty():
+        return bulk, rare
+    found = counted(samples, scraped(sources), bulk.answered())
+    asked = found.filter(pl.col("op") == "lookup")
+    left = pl.concat([rare.filter(pl.col("op") != "sample"), found.filter(pl.col("op") != "lookup")])
+    return Events((*bulk.parts, *([packed(asked)] if asked.height else []))), left
 
 
 def save(folder: str, read: Read) -> None:
