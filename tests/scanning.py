@@ -7,7 +7,8 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from cachelog.contract import jsonlines
+from cachelog.contract import jsonlines, opening
+from cachelog.contract.layout import Layout
 from cachelog.contract.limits import DEFAULT
 from cachelog.dialects import json_app
 from cachelog.ingest import json_scan, keys
@@ -37,26 +38,52 @@ def flat(said: Said) -> pl.DataFrame:
     ).sort("row")
 
 
-def defined(block: bytes) -> json_scan.Scanned:
+def defined(block: bytes, layouts: tuple[Layout, ...] = (), bodies: bool = False) -> json_scan.Scanned:
     """Read a block by definition."""
     lines = block.split(b"\n")[:-1]
     found: list[tuple[str, int]] = []
     bad: list[int] = []
     blank: list[int] = []
     other: list[int] = []
+    opened: list[tuple[int, opening.Opened]] = []
     for row, line in enumerate(lines):
         bare = line.strip(b" \t\r")
-        if bare[:1] != b"{":
+        if layouts and len(line) <= DEFAULT.line_bytes and (one := _opened(line, layouts, bodies)):
+            opened.append((row, one))
+        elif bare[:1] != b"{":
             (other if bare else blank).append(row)
-            continue
-        try:
-            found.append((line.decode(), row))
-        except UnicodeDecodeError:
-            continue
-    found = [(text, row) for text, row in found if len(lines[row]) <= DEFAULT.line_bytes]
+        elif len(line) <= DEFAULT.line_bytes and (text := _decoded(line)) is not None:
+            found.append((text, row))
     read = jsonlines.read([text for text, _ in found], [row for _, row in found])
-    bad = sorted(set(range(len(lines))) - set(blank) - set(other) - set(read["row"].to_list()))
-    return json_scan.Scanned(grouped(json_app.shape(read)), *(np.array(r, np.uint32) for r in (bad, blank, other)))
+    wrapped = {row for row, _ in opened}
+    bad = sorted(set(range(len(lines))) - set(blank) - set(other) - set(read["row"].to_list()) - wrapped)
+    said = grouped(json_app.shape(read))
+    rows = [np.array(r, np.uint32) for r in (bad, blank, other)]
+    return json_scan.Scanned(said, rows[0], rows[1], rows[2], _records(opened, layouts))
+
+
+def _decoded(line: bytes) -> str | None:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _opened(line: bytes, layouts: tuple[Layout, ...], bodies: bool) -> opening.Opened | None:
+    text = _decoded(line)
+    root = None if text is None else jsonlines.decode_any(text)
+    listed = isinstance(root, list) and line.strip(b" \t\r")[1:].strip(b" \t\r")[:1] == b"{"
+    return opening.opened(root, layouts, bodies=bodies) if listed or isinstance(root, dict) else None
+
+
+def _records(opened: list[tuple[int, opening.Opened]], layouts: tuple[Layout, ...]) -> json_scan.Opened:
+    rows = [
+        (row, one.layout % (len(layouts) + 1), r.ended, r.time, r.replica, r.stream)
+        for row, one in opened
+        for r in one.records
+    ]
+    lines = "".join(f"{r.line}\n" for _, one in opened for r in one.records)
+    return json_scan.Opened(pl.DataFrame(rows, json_scan.OPENED, orient="row"), lines.encode())
 
 
 def differences(one: json_scan.Scanned, other: json_scan.Scanned) -> list[str]:
@@ -70,6 +97,7 @@ def differences(one: json_scan.Scanned, other: json_scan.Scanned) -> list[str]:
         )
         if a.tolist() != b.tolist()
     ]
+    found += _different_records(one.opened, other.opened)
     left, right = flat(one.said), flat(other.said)
     if left["row"].to_list() != right["row"].to_list():
         return [*found, "rows"]
@@ -79,3 +107,17 @@ def differences(one: json_scan.Scanned, other: json_scan.Scanned) -> list[str]:
             at = int(different.arg_max() or 0)
             found.append(f"{name} of row {left['row'][at]}: {left[name][at]!r} is not {right[name][at]!r}")
     return found
+
+
+def _different_records(one: json_scan.Opened, other: json_scan.Opened) -> list[str]:
+    left, right = one.records, other.records
+    if not left.equals(right):
+        at = next((i for i in range(min(left.height, right.height)) if left.row(i) != right.row(i)), -1)
+        return [f"record {left.row(at) if left.height else ()} is not {right.row(at) if right.height else ()}"]
+    lines = zip(one.lines.split(b"\n"), other.lines.split(b"\n"), strict=True)
+    return [f"line {a!r} is not {b!r}" for a, b in lines if a != b and _object(a) != _object(b)]
+
+
+def _object(line: bytes) -> object:
+    found = jsonlines.decode(line.decode())
+    return line if found is None else found

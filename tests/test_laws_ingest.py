@@ -13,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cachelog import rooms
+from cachelog.contract import jsonlines, opening
 from cachelog.contract.limits import DEFAULT
 from cachelog.ingest import stage as staging
+from cachelog.ingest.claim import Layouts
 from tests.reading import events, read, read_lines
 from tests.wrapping import NODE_TOOLS, TIME, WRAPPERS, cri, docker_json
 
@@ -27,9 +29,14 @@ LOCUS = ("source", "line", "replica", "ts")
 JUNK = [b"", b"   ", b"\xff\xfe", b"{", b'{"a":', b"free words", b"\x00" * 9, b"\x1b[31m", b"Caused by: x", b"[pod/"]
 
 
+LAYOUTS = Layouts.of(ENVELOPES)
+
+
 def claims(modules, sample):
     line = pl.DataFrame({"text": [sample]})
-    return {name for name, m in modules.items() if line.select(m.claim(pl.col("text"))).item()}
+    texts = {n for n, m in modules.items() if hasattr(m, "claim") and line.select(m.claim(pl.col("text"))).item()}
+    opened = opening.opened(jsonlines.decode_any(sample), LAYOUTS.layouts) if modules is ENVELOPES else None
+    return texts if opened is None or opened.layout < 0 else texts | {list(ENVELOPES)[LAYOUTS.codes[opened.layout]]}
 
 
 @pytest.mark.parametrize(("name", "sample"), SAMPLES)

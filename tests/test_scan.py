@@ -15,6 +15,7 @@ from cachelog.contract.errors import UsageError
 from cachelog.contract.limits import DEFAULT
 from cachelog.ingest import json_scan, keys
 from tests.json_corpus import ALIASES, NUMBERS, Writer, corners
+from tests.layout_corpus import LAYOUTS, Envelopes
 from tests.reading import read
 from tests.scanning import defined, differences, flat
 
@@ -44,6 +45,16 @@ def test_lines_at_the_limits_are_read_by_definition_alone_and_together(engine):
     for line in corners():
         check(engine, [line])
     check(engine, corners())
+
+
+@by_engine
+@pytest.mark.parametrize("seed", range(12))
+def test_envelopes_of_every_kind_are_opened_by_definition(engine, seed):
+    writer = Envelopes(seed)
+    data = block(writer.line() for _ in range(400))
+    scanned = ENGINES[engine](data, LAYOUTS, seed % 3 == 0)
+    assert differences(scanned, defined(data, LAYOUTS, seed % 3 == 0)) == []
+    assert scanned.opened.records.height > 100
 
 
 _SCALARS = st.one_of(

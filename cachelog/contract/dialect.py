@@ -29,7 +29,11 @@ An envelope (cachelog/envelopes/NAME.py) has
     STREAM, OPEN: re.Pattern[bytes]              optional, where lines are cut into pieces: of any line, and of one that
                                                  the next of its stream goes on with; group 1 is the stream
     HINTS, SHAPE                                 optional, as above; the line is without blanks at its end
-    MARK: bytes                                  optional, where the envelope is JSON itself: in every line of it
+    SOURCE, BLIND                                as above; of an envelope, what cannot be told of lines in it
+
+An envelope that is JSON has no claim and unwrap, but
+    LAYOUTS: tuple[Layout, ...]                  how it lies around lines (contract/layout.py); it may have both
+    partial(lines: pl.DataFrame) -> pl.Series    optional: which lines (text, env_time, ended) the next one goes on with
 """
 
 from __future__ import annotations

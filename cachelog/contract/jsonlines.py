@@ -76,7 +76,8 @@ _BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]')  # an open string ends
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def _first(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def first(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return an object of keys and values; of equal keys the first counts."""
     return dict(reversed(pairs))
 
 
@@ -84,18 +85,28 @@ def _refuse(word: str) -> object:
     raise ValueError(f"{word} is no JSON")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_first, parse_float=Written, parse_int=Written, parse_constant=_refuse)
+_DECODER = json.JSONDecoder(object_pairs_hook=first, parse_float=Written, parse_int=Written, parse_constant=_refuse)
 
 
 def decode(text: str) -> dict[str, object] | None:
     """Return the object that a line holds, numbers as Written, of equal keys the first; None for a bad line."""
-    if text.count("{") + text.count("[") > DEPTH and _depth(text) > DEPTH:
+    found = decode_any(text)
+    return found if isinstance(found, dict) else None
+
+
+def decode_any(text: str) -> object:
+    """Return what a line of JSON holds, as `decode` does an object; None for a bad line, and for null."""
+    if too_deep(text):
         return None
     try:
-        found = _DECODER.decode(text.strip(" \t\r"))
+        return _DECODER.decode(text.strip(" \t\r"))
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+
+
+def too_deep(text: str) -> bool:
+    """Return whether brackets are nested deeper than DEPTH."""
+    return text.count("{") + text.count("[") > DEPTH and _depth(text) > DEPTH
 
 
 def _depth(text: str) -> int:

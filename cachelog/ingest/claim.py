@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from cachelog.contract.dialect import PARSED
+from cachelog.contract.dialect import PARSED, UNWRAPPED
 from cachelog.contract.event import EVENT
 from cachelog.contract.events import ROWS
+from cachelog.contract.layout import Layout
 from cachelog.dialects import json_app
 from cachelog.ingest import json_scan, sorting, texts
 from cachelog.ingest.conform import CONFORMED, Meanings, Vocabulary, conform
@@ -25,10 +26,36 @@ from cachelog.ingest.ledger import BAD, EVENTS, QUIET, Rows, UnitBooks
 from cachelog.ingest.lines import Unit
 from cachelog.ingest.place import Inputs, place
 from cachelog.ingest.said import Said, grouped
-from cachelog.ingest.unwrap import AROUND, DEPTH, innermost, unwrap
+from cachelog.ingest.unwrap import AROUND, DEPTH, innermost, joined, unwrap
 
-#: Messages that may be lines of their own: a time, a level, a bracket or a pair at the beginning, or telling pairs.
-_RECORD = r"^\s*(?:[\[(<{]|\d{2,4}|[A-Z]+\d* |[a-z_]+=)|\b(?:model|model_name|modelName|cache|cache_status)="
+_RowIds = npt.NDArray[np.uint32]
+
+#: A line that is an array of objects: each element is a line of its own, and the array no envelope.
+_LISTED = Layout(records="[]", payload=("",))
+
+
+@dataclass(frozen=True)
+class Layouts:
+    """How JSON envelopes lie around records, strict ones first: the first that fits a line counts.
+
+    By layout, and last for a message alone: the number of the envelope, -1 for none; whether the line may have been the
+    application's own; and whether it tells what the body of a record is, and what was said beside it.
+    """
+
+    layouts: tuple[Layout, ...]
+    codes: npt.NDArray[np.int16]
+    loose: npt.NDArray[np.bool_]
+    bodies: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, envelopes: Mapping[str, ModuleType]) -> Layouts:
+        """Gather the layouts of envelopes."""
+        declared = [(one, code) for code, m in enumerate(envelopes.values()) for one in getattr(m, "LAYOUTS", ())]
+        ordered = [*sorted(declared, key=lambda entry: entry[0].loose), (_LISTED, -1)]
+        codes = np.array([*(code for _, code in ordered), -1], np.int16)
+        loose = np.array([*(one.loose for one, _ in ordered), True])
+        bodies = np.array([*(any("+" in path for path in one.payload) for one, _ in ordered), False])
+        return cls(tuple(one for one, _ in ordered), codes, loose, bodies)
 
 
 @dataclass(frozen=True)
@@ -38,6 +65,7 @@ class Reader:
     dialects: Mapping[str, ModuleType]
     envelopes: Mapping[str, ModuleType]
     inputs: Inputs
+    layouts: Layouts
     meanings: Meanings = field(default_factory=Meanings)
 
 
@@ -68,29 +96,34 @@ class UnitRead:
 
 def read_unit(unit: Unit, reader: Reader) -> UnitRead:
     """Read a unit."""
-    source, line = unit.sources(), unit.lines()
-    reading = _Reading(reader, Rows.of(source), [], [])
-    newest = pl.Series(reader.inputs.newest, dtype=pl.Datetime("us")).gather(source)
+    reading = _Reading(reader, Rows.of(unit.sources()), [], [])
+    books = reading.books
     _read(unit.data, reading)
+    source, line = books.source, unit.lines()[books.of_lines()]
+    newest = pl.Series(reader.inputs.newest, dtype=pl.Datetime("us")).gather(source)
     said = [part for part in reading.parts if part.rows.height]
     zone, meanings = reader.inputs.zone, reader.meanings
     found = [pair for part in said for pair in conform(part, newest.gather(part.rows["row"]), zone, meanings)]
     events = pl.concat([pl.DataFrame(schema=CONFORMED), *(rows for rows, _ in found)])
-    reading.books.state[events["row"].to_numpy()] = EVENTS
-    placed, assumed = place(events, innermost(reading.around), source, line, reader.inputs)
+    books.state[events["row"].to_numpy()] = EVENTS
+    placed, assumed = place(events, innermost(reading.around, books), source, line, reader.inputs)
     timed = _timed(placed)
     parts = zip(_cut(timed, [rows.height for rows, _ in found]), [words for _, words in found], strict=True)
     bulk, rare = _split(parts)
-    mine = timed.filter(pl.col("source") == source[-1])
-    late = mine.sort("row")["ts"][-1] if mine.height else None
-    return UnitRead(bulk, rare, late, bool(timed["ts"].null_count()), reading.books.closed(assumed))
+    mine = timed.filter(pl.col("source") == unit.segments[-1].source)
+    late = (
+        mine.sort("line" if len(source) > unit.rows else "row", maintain_order=True)["ts"][-1] if mine.height else None
+    )
+    return UnitRead(bulk, rare, late, bool(timed["ts"].null_count()), books.closed(assumed))
 
 
 def _timed(placed: pl.DataFrame) -> pl.DataFrame:
     """An event whose line has no time gets that of the event before it in its file; the books say how many."""
     if not placed["ts"].null_count():
         return placed
-    known = placed.select("row", "source", "ts", at=pl.int_range(pl.len())).sort("row", maintain_order=True)
+    known = placed.select("row", "source", "line", "ts", at=pl.int_range(pl.len())).sort(
+        "source", "line", "row", maintain_order=True
+    )
     filled = known.with_columns(pl.col("ts").forward_fill().over("source")).sort("at")
     return placed.with_columns(filled["ts"])
 
@@ -119,34 +152,117 @@ def _split(
 
 
 def _read(data: memoryview, reading: _Reading) -> None:
-    """Scan JSON lines as bytes, unless an envelope may be around them that is JSON itself; the others are texts."""
-    objects = bytes(data[:1]) == b"{" or json_scan.holds(data, b"\n{")
-    marks = [module.MARK for module in reading.reader.envelopes.values() if hasattr(module, "MARK")]
-    if not objects or any(json_scan.holds(data, mark) for mark in marks):
-        return _read_block(data, None, reading)
-    scanned = json_scan.scan(data)
-    _note_json(scanned, reading, DEPTH)
+    """Scan JSON lines as bytes; where there are none, all are texts."""
+    if bytes(data[:1]) in (b"{", b"[") or json_scan.holds(data, b"\n{") or json_scan.holds(data, b"\n[{"):
+        _read_block(data, np.arange(reading.books.lines, dtype=np.uint32), reading, DEPTH)
+    else:
+        _read_lines(data, None, reading)
+
+
+def _read_block(data: json_scan.Block, rows: _RowIds, reading: _Reading, depth: int, *, bodies: bool = False) -> None:
+    """Read a block of whole lines, which are these rows; `bodies` as json_scan.scan has it."""
+    scanned = json_scan.scan(data, reading.reader.layouts.layouts if depth else (), bodies=bodies)
+    _note_json(scanned, rows, reading)
     if len(scanned.bad):
-        _read_braced(texts.decoded(bytes(data), scanned.bad)[0], reading)
-    if len(scanned.other):
-        _read_block(data, scanned.other, reading)
+        _read_braced(_texts(data, rows, reading, scanned.bad), reading)
+    if len(scanned.other) and isinstance(data, memoryview):  # of the unit itself, whose rows are its lines
+        _read_lines(data, scanned.other, reading)
+    elif len(scanned.other):
+        _read_texts(_texts(data, rows, reading, scanned.other), reading, depth)
+    if len(scanned.opened.records):
+        _read_opened(scanned.opened, data, rows, reading, depth - 1)
 
 
-def _note_json(scanned: json_scan.Scanned, reading: _Reading, depth: int) -> None:
-    """Enter scanned lines into the books; an object whose message is itself a log line is read as that line."""
+def _note_json(scanned: json_scan.Scanned, rows: _RowIds, reading: _Reading) -> None:
+    """Enter what was scanned into the books."""
     code = list(reading.reader.dialects).index(json_app.NAME)
-    reading.books.claim(scanned.said.rows["row"].to_numpy(), code)
-    reading.books.claim(scanned.bad, code, BAD)
-    reading.books.state[scanned.blank] = QUIET
-    said = _read_known(scanned.said, reading)
-    wrapping = _wraps(said.words) if depth > 0 else None
-    if wrapping is None or not wrapping.any():
-        reading.parts.append(said)
+    said = scanned.said.renumbered(pl.Series(rows))
+    reading.books.claim(said.rows["row"].to_numpy(), code)
+    reading.books.claim(rows[scanned.bad], code, BAD)
+    reading.books.state[rows[scanned.blank]] = QUIET
+    reading.parts.append(_read_known(said, reading))
+
+
+def _read_opened(opened: json_scan.Opened, data: json_scan.Block, rows: _RowIds, reading: _Reading, depth: int) -> None:
+    """Read the lines in envelopes: first those whose envelope is certain."""
+    books, layouts = reading.books, reading.reader.layouts
+    layout = opened.records["layout"].to_numpy()
+    outer = rows[opened.records["row"].to_numpy()]
+    inner = books.inner(outer)
+    books.wrapped(outer, layouts.codes[layout])
+    books.wrapped(inner, layouts.codes[layout])
+    loose, bodies = layouts.loose[layout], layouts.bodies[layout]
+    for kind in (~loose & ~bodies, ~loose & bodies, loose):
+        mine = np.flatnonzero(kind).astype(np.uint32)
+        if not len(mine):
+            continue
+        whole = len(mine) == len(layout)
+        records = opened.records.with_columns(at=opened.records["row"], row=pl.Series(inner))
+        chosen = _Inner(
+            records if whole else records[mine], opened.lines if whole else texts.picked(opened.lines, mine)
+        )
+        if loose[mine[0]]:
+            _read_loose(chosen, data, rows, reading, depth)
+        else:
+            reading.around.append(chosen.records.select(list(AROUND)))
+            _read_inner(chosen, reading, depth, bodies=bool(bodies[mine[0]]))
+
+
+@dataclass(frozen=True)
+class _Inner:
+    """Records as scanned, their rows those of the unit and `at` those of the block, and their lines."""
+
+    records: pl.DataFrame
+    lines: bytes
+
+    def rows(self) -> _RowIds:
+        return self.records["row"].to_numpy()
+
+
+def _read_inner(inner: _Inner, reading: _Reading, depth: int, *, bodies: bool = False) -> None:
+    """Read the lines of records; where some are pieces of longer lines, these are joined first."""
+    open_ = ~inner.records["ended"].to_numpy()
+    if open_.any():
+        codes = reading.reader.layouts.codes[inner.records["layout"].to_numpy()]
+        for code, module in enumerate(reading.reader.envelopes.values()):
+            if hasattr(module, "partial") and (open_ & (codes == code)).any():
+                return _read_pieces(inner, module, reading, depth)
+    _read_block(inner.lines, inner.rows(), reading, depth, bodies=bodies)
+
+
+def _read_pieces(inner: _Inner, module: ModuleType, reading: _Reading, depth: int) -> None:
+    lines, _ = texts.decoded(inner.lines)
+    cut = inner.records.with_columns(lines["text"])
+    whole = joined(cut.with_columns(partial=module.partial(cut)).select(list(UNWRAPPED)), reading.books)
+    _read_texts(whole.select("row", "text"), reading, depth)
+
+
+def _read_loose(inner: _Inner, data: json_scan.Block, rows: _RowIds, reading: _Reading, depth: int) -> None:
+    """Read lines in what may have been the application's own; where no dialect reads them, the object around counts."""
+    books, mine, place = reading.books, inner.rows(), len(reading.around)
+    at = inner.records["at"].to_numpy()
+    known = _of_known_loggers(inner.records, reading)
+    if known.any():
+        kept = np.flatnonzero(~known).astype(np.uint32)
+        inner = _Inner(inner.records[kept], texts.picked(inner.lines, kept))
+    _read_inner(inner, reading, depth)
+    read = books.understood(mine)
+    reading.around.insert(place, inner.records.filter(pl.Series(books.understood(inner.rows()))).select(list(AROUND)))
+    if read.all():
         return
-    outer = said.where(said.of(wrapping))
-    messages = outer.rows.with_columns(message=outer.of(said.words["message"]))
-    inner = _read_messages(messages, reading, depth - 1)
-    reading.parts.append(said.where(~said.rows["row"].is_in(inner.implode())))
+    again = at[~read]
+    scanned = json_scan.scan(texts.picked(bytes(data), again))
+    _note_json(scanned, rows[again], reading)
+
+
+def _of_known_loggers(records: pl.DataFrame, reading: _Reading) -> npt.NDArray[np.bool_]:
+    """Return which records are messages alone of loggers that a dialect knows: they have a reading of their own."""
+    alone = records["layout"] == len(reading.reader.layouts.layouts)
+    known = pl.repeat(False, records.height, eager=True)
+    for dialect in reading.reader.dialects.values():
+        if hasattr(dialect, "ORIGIN") and alone.any():
+            known |= alone & _from(records["stream"], dialect.ORIGIN)
+    return known.to_numpy()
 
 
 def _read_known(said: Said, reading: _Reading) -> Said:
@@ -180,30 +296,6 @@ def _headed(said: Said) -> pl.DataFrame:
     return rows.select("row", text=pl.concat_str(head, "message"))
 
 
-def _wraps(words: pl.DataFrame) -> pl.Series | None:
-    """Return which words are nothing but a message that may be a line of its own; None for none."""
-    if "message" not in words.columns:
-        return None
-    others = [name for name in ("model", "outcome", "hit", "event", "op") if name in words.columns]
-    record = pl.col("message").str.contains(_RECORD)
-    alone = pl.all_horizontal(record, *(pl.col(name).is_null() for name in others))
-    return words.select(alone.fill_null(False)).to_series()
-
-
-def _read_messages(outer: pl.DataFrame, reading: _Reading, depth: int) -> pl.Series:
-    """Read messages as lines with what the object around them says of time and replica; return the rows claimed."""
-    lines, books = outer.select("row", text=pl.col("message").cast(pl.String)), reading.books
-    rows, place = lines["row"].to_numpy(), len(reading.around)
-    state, format_ = books.state[rows].copy(), books.format[rows].copy()
-    books.format[rows] = -1
-    _read_texts(lines, reading, depth)
-    claimed = (books.format[rows] >= 0) & (books.state[rows] != BAD)
-    books.format[rows[~claimed]] = format_[~claimed]
-    books.state[rows[~claimed]] = state[~claimed]
-    reading.around.insert(place, _around(outer.filter(pl.Series(claimed))))
-    return pl.Series("row", rows[claimed], pl.UInt32)
-
-
 def _around(outer: pl.DataFrame) -> pl.DataFrame:
     """What the objects around messages say, as an envelope does."""
     said = {
@@ -213,15 +305,21 @@ def _around(outer: pl.DataFrame) -> pl.DataFrame:
     return outer.select("row", env_time=pl.coalesce(said["time"], iso), env_replica=said["replica"]).cast(AROUND)
 
 
-def _read_block(data: memoryview, rows: npt.NDArray[np.uint32] | None, reading: _Reading) -> None:
-    """Read lines of bytes (all, or the given rows) that are no objects of JSON; undecodable ones are bad."""
+def _texts(data: json_scan.Block, rows: _RowIds, reading: _Reading, wanted: _RowIds | None) -> pl.DataFrame:
+    """Decode lines of a block (all, or the wanted ones); undecodable ones are bad."""
+    lines, bad = texts.decoded(bytes(data), wanted)
+    reading.books.state[rows[bad]] = BAD
+    return lines.with_columns(pl.Series("row", rows).gather(lines["row"]))
+
+
+def _read_lines(data: memoryview, wanted: _RowIds | None, reading: _Reading) -> None:
+    """Read lines of a unit (all, or the wanted ones) that are no objects of JSON."""
     books = reading.books
     sorter = sorting.sorter(reading.reader.dialects, reading.reader.envelopes)
     if sorter is None:
-        lines, bad = texts.decoded(bytes(data), rows)
-        books.state[bad] = BAD
-        return _read_texts(lines, reading, DEPTH)
-    found = sorter.block(data, rows)
+        rows = np.arange(books.lines, dtype=np.uint32)
+        return _read_texts(_texts(data, rows, reading, wanted), reading, DEPTH)
+    found = sorter.block(data, wanted)
     books.state[found.bad], books.state[found.blank] = BAD, QUIET
     odd = found.odd()
     if odd.height:
@@ -294,15 +392,15 @@ def _checked(parsed: pl.DataFrame) -> pl.DataFrame:
 
 
 def _read_json_texts(lines: pl.DataFrame, reading: _Reading, depth: int) -> pl.DataFrame:
-    """Scan those texts that begin as JSON objects; return the others."""
-    mine = lines.select(json_app.claim(pl.col("text"))).to_series()
+    """Scan those texts that begin as JSON objects, or as an array of them; return the others."""
+    mine = lines.select(json_app.claim(pl.col("text")) | pl.col("text").str.contains(r"^[ \t]*\[[ \t]*\{")).to_series()
     if not mine.any():
         return lines
     objects = lines if mine.all() else lines.filter(mine)
-    rows = objects["row"].to_numpy()
-    scanned = json_scan.scan(texts.joined(objects["text"]))
-    said = scanned.said.renumbered(pl.Series(rows, dtype=pl.UInt32))
-    none = np.zeros(0, np.uint32)
-    _note_json(json_scan.Scanned(said, rows[scanned.bad], none, none), reading, depth)
+    rows, data = objects["row"].to_numpy(), texts.joined(objects["text"])
+    scanned = json_scan.scan(data, reading.reader.layouts.layouts if depth else ())
+    _note_json(scanned, rows, reading)
     _read_braced(objects[scanned.bad], reading)
-    return lines.filter(~mine)
+    if len(scanned.opened.records):
+        _read_opened(scanned.opened, data, rows, reading, depth - 1)
+    return pl.concat([lines.filter(~mine), objects[scanned.other]]).sort("row")

@@ -8,17 +8,21 @@ variable CACHELOG_ENGINE (native, polars) chooses one.
 from __future__ import annotations
 
 import os
+import re
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from cachelog.contract import jsonblocks, jsonlines
+from cachelog.contract import jsonblocks, jsonlines, opening
 from cachelog.contract.errors import UsageError
+from cachelog.contract.layout import Layout
 from cachelog.contract.limits import DEFAULT
 from cachelog.dialects import json_app
 from cachelog.ingest.said import Said, grouped
@@ -67,19 +71,41 @@ def engine() -> str:
     return asked or ("native" if NATIVE else "polars")
 
 
+#: What is around lines: `layout` is an index, the number of layouts for a message alone; `ended` says whether the line
+#: ended with a newline; `stream` is of a message alone the logger.
+OPENED: pl.Schema = pl.Schema(
+    {"row": pl.UInt32(), "layout": pl.UInt32(), "ended": pl.Boolean()}
+    | {name: pl.String() for name in ("env_time", "env_replica", "stream")}
+)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The records of lines that are envelopes (OPENED), and for each an inner line, ended by a newline."""
+
+    records: pl.DataFrame
+    lines: bytes
+
+
 @dataclass(frozen=True)
 class Scanned:
-    """The valid objects; rows that are bad, blank, or no JSON lines, each ascending."""
+    """The valid objects; rows that are bad, blank, or no JSON lines, each ascending; and what was in envelopes."""
 
     said: Said
     bad: _Rows
     blank: _Rows
     other: _Rows
+    opened: Opened
 
 
-def scan(block: Block) -> Scanned:
-    """Scan a block of whole lines, each ended by a newline; row numbers count from 0 in it. Raises UsageError."""
-    found = _scan_native(block) if engine() == "native" else _scan_polars(bytes(block))
+def scan(block: Block, layouts: tuple[Layout, ...] = (), *, bodies: bool = False) -> Scanned:
+    """Scan a block of whole lines, each ended by a newline; row numbers count from 0 in it. Raises UsageError.
+
+    Lines that are envelopes by one of the layouts, the first that fits, are opened; without layouts none is. `bodies`
+    says that a message alone is a line, whatever it looks like.
+    """
+    native = engine() == "native"
+    found = _scan_native(block, layouts, bodies) if native else _scan_polars(bytes(block), layouts, bodies)
     return replace(found, said=replace(found.said, rows=_finer(found.said.rows)))
 
 
@@ -112,13 +138,17 @@ def newlines(block: Block) -> int:
     return int(np.count_nonzero(np.frombuffer(block, np.uint8) == ord("\n")))
 
 
-def _scan_polars(block: bytes) -> Scanned:
+def _scan_polars(block: bytes, layouts: tuple[Layout, ...] = (), bodies: bool = False) -> Scanned:
     ends = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n"))
     starts = np.concatenate([[0], ends[:-1] + 1]) if len(ends) else ends
     first = np.frombuffer(block, np.uint8)[starts]
     braced = first == ord("{")
     blank, other, indented = _no_objects(block, starts, ends, np.flatnonzero(~braced))
     braced[indented] = True
+    opened = _opened(block, starts, ends, layouts, bodies)
+    wrapped = opened.records["row"].unique().to_numpy()
+    braced[wrapped] = False
+    other = np.setdiff1d(other, wrapped).astype(np.uint32)
     objects = np.flatnonzero(braced).astype(np.uint32)
     short = objects[(ends - starts)[objects] <= DEFAULT.line_bytes]
     whole = len(short) == len(ends)
@@ -126,7 +156,45 @@ def _scan_polars(block: bytes) -> Scanned:
     parsed = jsonblocks.read(data, short)
     braced[parsed["row"].to_numpy()] = False
     bad = np.flatnonzero(braced).astype(np.uint32)
-    return Scanned(grouped(json_app.shape(parsed)), bad, blank, other)
+    return Scanned(grouped(json_app.shape(parsed)), bad, blank, other, opened)
+
+
+def _opened(
+    block: bytes,
+    starts: npt.NDArray[np.intp],
+    ends: npt.NDArray[np.intp],
+    layouts: tuple[Layout, ...],
+    bodies: bool,
+) -> Opened:
+    """Open envelopes one by one: only where no scanner is built, and only lines that have a key of theirs."""
+    pattern = _telling(layouts)
+    found: list[tuple[object, ...]] = []
+    lines: list[str] = []
+    for row in range(len(ends)) if layouts and pattern.search(block) else ():
+        line = block[starts[row] : ends[row]]
+        if len(line) > DEFAULT.line_bytes or not pattern.search(line) or (one := _one(line, layouts, bodies)) is None:
+            continue
+        code = len(layouts) if one.layout < 0 else one.layout
+        found += [(row, code, r.ended, r.time, r.replica, r.stream) for r in one.records]
+        lines += [f"{r.line}\n" for r in one.records]
+    return Opened(pl.DataFrame(found, OPENED, orient="row"), "".join(lines).encode())
+
+
+def _one(line: bytes, layouts: tuple[Layout, ...], bodies: bool) -> opening.Opened | None:
+    try:
+        root = jsonlines.decode_any(line.decode())
+    except UnicodeDecodeError:
+        return None
+    listed = isinstance(root, list) and line.strip(b" \t\r")[1:].strip(b" \t\r")[:1] == b"{"
+    return opening.opened(root, layouts, bodies=bodies) if listed or isinstance(root, dict) else None
+
+
+def _telling(layouts: Sequence[Layout]) -> re.Pattern[bytes]:
+    """Return what is in every line that may be an envelope: one of the keys that tell, an array, an escaped key."""
+    paths = [path for layout in layouts for path in (layout.arrays[:1] or layout.tells[0]) if path]
+    paths += jsonlines.FIELDS["message"]
+    keys = sorted({key for path in paths for key in (path, path.rpartition(".")[2])})
+    return re.compile(rb"^[ \t\r]*\[|\\u|" + "|".join(f'"{re.escape(key)}"' for key in keys).encode(), re.MULTILINE)
 
 
 def _no_objects(
@@ -141,18 +209,26 @@ def _no_objects(
     return blank, other, indented
 
 
-def _scan_native(block: Block) -> Scanned:
-    scanner = getattr(_THREAD, "scanner", None)
-    if scanner is None:
+def _scanner(layouts: tuple[Layout, ...]) -> Any:
+    """Return the scanner of this thread."""
+    kept = getattr(_THREAD, "kept", None)
+    if kept is None or (layouts and kept[0] != layouts):
         assert NATIVE is not None
-        scanner = _THREAD.scanner = NATIVE.Scanner(SPEC, DEFAULT.line_bytes, jsonlines.DEPTH)
-    found = scanner.scan(block)
+        specs = [layout.spec() for layout in layouts]
+        kept = layouts, NATIVE.Scanner(SPEC, DEFAULT.line_bytes, jsonlines.DEPTH, specs, list(opening.OWN))
+        _THREAD.kept = kept
+    return kept[1]
+
+
+def _scan_native(block: Block, layouts: tuple[Layout, ...] = (), bodies: bool = False) -> Scanned:
+    found = _scanner(layouts).scan(block, bool(layouts), bodies)
     rows = _numbers(pl.DataFrame(found.rows))
     words = json_app.shape(pl.DataFrame(found.said))
     if not words.width:  # lines that say nothing say one thing
         words = pl.DataFrame({"op": pl.Series([None] * (1 if rows.height else 0), dtype=pl.String)})
     bad, blank, other = (np.frombuffer(part, np.uint32) for part in (found.bad, found.blank, found.other))
-    return Scanned(Said(rows, words), bad, blank, other)
+    records = pl.DataFrame(found.opened, schema_overrides={"ended": pl.UInt8}).cast(OPENED)
+    return Scanned(Said(rows, words), bad, blank, other, Opened(records, found.lines))
 
 
 def _numbers(rows: pl.DataFrame) -> pl.DataFrame:

@@ -20,34 +20,85 @@ _COUNTERS = ("read_as", "wrapped", "assumed")
 _UNREAD = 3  # lines of each input that `inspect` cites
 
 
-@dataclass(frozen=True)
+#: What counts of a line that holds many records: the first of these that one of them is.
+_TELLING = (EVENTS, BAD, UNCLAIMED, QUIET, JOINED)
+
+
+@dataclass
 class Rows:
-    """The books of a unit while it is read, by row; nothing is claimed yet."""
+    """The books of a unit while it is read, by row; nothing is claimed yet.
+
+    Records that share a line have rows of their own, behind the lines; `outer` is the row that they are in.
+    """
 
     source: npt.NDArray[np.uint32]
     state: npt.NDArray[np.uint8]
     format: npt.NDArray[np.int16]
     envelope: npt.NDArray[np.int16]
+    outer: npt.NDArray[np.uint32]
+    lines: int
 
     @classmethod
     def of(cls, source: npt.NDArray[np.uint32]) -> Rows:
         """Open the books for rows of these inputs."""
         none = np.full(len(source), -1, np.int16)
-        return cls(source, np.full(len(source), UNCLAIMED, np.uint8), none, none.copy())
+        outer = np.arange(len(source), dtype=np.uint32)
+        return cls(source, np.full(len(source), UNCLAIMED, np.uint8), none, none.copy(), outer, len(source))
 
     def claim(self, rows: npt.NDArray[np.uint32], dialect: int, state: int = QUIET) -> None:
         """Enter that a dialect reads these rows."""
         self.state[rows] = state
         self.format[rows] = dialect
 
-    def wrapped(self, rows: npt.NDArray[np.uint32], envelope: int) -> None:
+    def wrapped(self, rows: npt.NDArray[np.uint32], envelope: npt.NDArray[np.int16] | int) -> None:
         """Enter that an envelope was around these rows; the outermost stays."""
-        fresh = rows[self.envelope[rows] < 0]
-        self.envelope[fresh] = envelope
+        fresh = self.envelope[rows] < 0
+        self.envelope[rows[fresh]] = envelope if isinstance(envelope, int) else envelope[fresh]
+
+    def inner(self, rows: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+        """Return the row of each record in these rows (ascending): a new one where several are in one."""
+        several = np.isin(rows, rows[1:][rows[1:] == rows[:-1]])
+        around, first = rows[several], len(self.source)
+        found = rows.copy()
+        found[several] = np.arange(first, first + len(around), dtype=np.uint32)
+        self.outer = np.concatenate([self.outer, around])
+        self.source = np.concatenate([self.source, self.source[around]])
+        self.envelope = np.concatenate([self.envelope, self.envelope[around]])
+        self.state = np.concatenate([self.state, np.full(len(around), UNCLAIMED, np.uint8)])
+        self.format = np.concatenate([self.format, np.full(len(around), -1, np.int16)])
+        return found
+
+    def of_lines(self) -> npt.NDArray[np.uint32]:
+        """Return the line that each row is in."""
+        line = self.outer
+        while (line >= self.lines).any():
+            line = self.outer[line]
+        return line
+
+    def understood(self, rows: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
+        """Return which rows are read or joined, or a record in them."""
+        read = (self.state != UNCLAIMED) & (self.state != BAD)
+        found, row = read.copy(), np.flatnonzero(read[self.lines :]).astype(np.uint32) + np.uint32(self.lines)
+        while len(row):
+            row = np.unique(self.outer[row])
+            found[row] = True
+            row = row[row >= self.lines]
+        said: npt.NDArray[np.bool_] = found[rows]
+        return said
 
     def closed(self, assumed: tuple[tuple[int, str, int], ...]) -> UnitBooks:
-        """Return the books of the unit."""
-        return UnitBooks(self.source, self.state, self.format, self.envelope, assumed)
+        """Return the books of the unit: what is told of a line is what is told of the records in it."""
+        if len(self.source) > self.lines:
+            self._sum_up()
+        line = slice(self.lines)
+        return UnitBooks(self.source[line], self.state[line], self.format[line], self.envelope[line], assumed)
+
+    def _sum_up(self) -> None:
+        line, weight = self.of_lines()[self.lines :], np.argsort(_TELLING)[self.state[self.lines :]]
+        order = np.lexsort((np.arange(len(line)), weight))[::-1]  # what counts most is entered last
+        inner = order + self.lines
+        self.state[line[order]] = self.state[inner]
+        self.format[line[order]] = self.format[inner]
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,11 @@
 // cachelog.ingest._scan: blocks of JSON lines to Arrow tables.
 //
-//   Scanner(spec, line_bytes, depth)   spec: [(field, kind, [aliases, best first])]
-//   Scanner.scan(block) -> Scan        a block of whole lines, each ended by a newline; the GIL is released
+//   Scanner(spec, line_bytes, depth, layouts=[], own=[])
+//                                      spec: [(field, kind, [aliases, best first])]; layouts: Layout.spec() of envelopes;
+//                                      own: fields by which an application's line is told from one around another
+//   Scanner.scan(block, open=False, bodies=False) -> Scan   a block of whole lines, each ended by a newline; the GIL is released
 //   Scan.rows, Scan.said               Tables (__arrow_c_stream__, each to be taken once)
+//   Scan.opened, Scan.lines            a Table and bytes: what lines that are envelopes hold, and the lines in them
 //   Scan.bad, .blank, .other           bytes: uint32 rows that are no JSON, empty, and no JSON lines at all
 //   holds(block, text) -> bool         whether a text of two bytes or more is in a block; the GIL is released
 //   newlines(block) -> int             how many newlines are in a block; the GIL is released
@@ -16,6 +19,10 @@
 // Fields of kind `word` are in `said`: the distinct combinations of what lines say; `rows.said` indexes it.
 // A column without any value is left out.
 //
+// Where `open` is asked for, lines that are envelopes (with `bodies` also all that are nothing but a message) are not in `rows`. `opened` has a row for each record in them, `lines`
+// an inner line for each in the same order: `row`, `layout` (its number, that of layouts for a message alone), `ended`
+// (1 where a text ended with a newline), `env_time`, `env_replica`, and `stream` (of a message alone the logger).
+//
 // What a line means (json_app.py, the Polars engine, reads every line the same):
 // * A line is valid when it is one JSON object by RFC 8259, valid UTF-8, not longer than line_bytes and not deeper
 //   nested than `depth`. Everything is checked, also what no field asks for.
@@ -27,7 +34,7 @@
 // The fields of a line point into the block until the line is known to be valid. Reading is fast because keys are
 // guessed: one comparison finds the key that followed the key before it the last time, or the time before that.
 
-#include "scan.hpp"
+#include "envelope.hpp"
 
 namespace {
 
@@ -44,13 +51,17 @@ struct Target {
 };
 
 struct Node;
+struct Items;
 
-// A key that some field asks for: as a value, as an object to look into, or both.
+// A key that some field or envelope asks for: as a value, as an object or array to look into, or all of these.
 struct Key {
   string name;
   vector<Target> targets;
   std::unique_ptr<Node> inside;
-  uint64_t seen = 0;  // number of the line that has it: only its first occurrence counts
+  std::unique_ptr<Items> items;
+  uint32_t slot = kNone;  // where its value is kept for envelopes
+  bool rare = false;      // a line that has it may be an envelope
+  uint64_t seen = 0;      // number of the object that has it: only its first occurrence counts
 };
 
 // A key as lines write it, asked for or not, and which keys followed it last.
@@ -111,6 +122,18 @@ struct Node {
   }
 };
 
+// The elements of an array, some of which may be records of envelopes.
+struct Items {
+  struct Use {
+    uint32_t layout, level;
+    bool record;  // else an element around records
+  };
+  Node node;
+  vector<uint32_t> slots;  // of what is looked for in an element
+  uint32_t self = kNone;   // slot of the whole element
+  vector<Use> uses;
+};
+
 // ---------------------------------------------------------------------------------------------- lines
 
 enum class Token : uint8_t { text, number, word };
@@ -121,6 +144,8 @@ struct Value {
   bool escaped = false;
   uint32_t rank = kNone;
 };
+
+enum class Open : uint8_t { none, envelopes, bodies };  // bodies: a message alone is a line, whatever it looks like
 
 class Reader {
  public:
@@ -135,6 +160,47 @@ class Reader {
     seed_ = std::random_device{}();  // of dictionaries: no line can be made to collide, and no result depends on it
   }
 
+  // Adds an envelope; of those that fit a line the first counts.
+  void layout(Layout&& added) { layouts_.push_back(std::move(added)); }
+  uint32_t layouts() const { return static_cast<uint32_t>(layouts_.size()); }
+
+  // The array at a path below an element, an object of the line for none, or the line itself for an empty path.
+  Items& array(Items* around, string_view path) {
+    if (!around && path.empty()) return list_;
+    Node* node = around ? &around->node : &root_;
+    for (size_t dot; (dot = path.find('.')) != string_view::npos; path.remove_prefix(dot + 1)) node = &inside(*node, path.substr(0, dot));
+    auto& items = node->key(path).items;
+    if (!items) items = std::make_unique<Items>();
+    return *items;
+  }
+
+  // The places of a path below an element, or the line for none: the key with its dots, and the keys between them.
+  void place(Items* around, uint32_t level, const string& path, const string& pair, bool rare, Places& places) {
+    if (path.empty()) {
+      if (around) places.push_back({level, slot(around->self, around), pair});
+      return;
+    }
+    Node* node = around ? &around->node : &root_;
+    string_view tail = path;
+    Key& whole = node->key(tail);
+    places.push_back({level, slot(whole.slot, around), pair});
+    whole.rare |= rare;
+    if (path.find('.') == string::npos) return;
+    for (size_t dot; (dot = tail.find('.')) != string_view::npos; tail.remove_prefix(dot + 1)) node = &inside(*node, tail.substr(0, dot));
+    Key& nested = node->key(tail);
+    places.push_back({level, slot(nested.slot, around), pair});
+    nested.rare |= rare;
+  }
+
+  // Names the fields of a message alone, what is told of it, and those that tell it from an application's line.
+  void speech(const vector<string>& own) {
+    for (size_t i = 0; i < fields_.size(); i++) {
+      for (size_t j = 0; j < std::size(kSpeech); j++)
+        if (fields_[i].name == kSpeech[j]) speech_[j] = static_cast<uint32_t>(i);
+      if (std::find(own.begin(), own.end(), fields_[i].name) != own.end()) own_.push_back(static_cast<uint32_t>(i));
+    }
+  }
+
   const vector<Field>& fields() const { return fields_; }
   const vector<uint32_t>& words() const { return words_; }
 
@@ -143,16 +209,16 @@ class Reader {
     Node* node = &root_;
     string_view tail = path;
     for (size_t dot; (dot = tail.find('.')) != string_view::npos; tail.remove_prefix(dot + 1)) {
-      Key& head = node->key(tail.substr(0, dot));
-      if (!head.inside) head.inside = std::make_unique<Node>();
-      node = head.inside.get();
+      node = &inside(*node, tail.substr(0, dot));
     }
     if (node != &root_) node->key(tail).targets.push_back({field, order * 2 + 1});
   }
 
-  std::unique_ptr<Block> scan(const char* data, size_t size) {
-    auto block = std::make_unique<Block>(fields_, words_.size(), seed_);
+  std::unique_ptr<Found> scan(const char* data, size_t size, Open open) {
+    auto block = std::make_unique<Found>(fields_, words_.size(), seed_);
     block_ = block.get();
+    opening_ = open != Open::none;
+    bodies_ = open == Open::bodies;
     forget();
     std::fill(said_.begin(), said_.end(), kNone);
     size_t safe = size > kPad ? size - kPad : 0;  // what stands before may be read over its end
@@ -179,15 +245,45 @@ class Reader {
   vector<uint8_t> open_;  // by depth: is the open container an object?
   Node root_;
   Clock clock_;
-  Block* block_ = nullptr;
-  uint64_t line_ = 0;  // numbers every line that this reader ever saw
+  Found* block_ = nullptr;
+  uint64_t objects_ = 0;  // numbers every line, and every record in one, that this reader ever saw
+  uint64_t object_ = 0;   // which of them is read
   uint32_t high_ = 0;  // was a byte above 0x7F seen in the line?
-  string unescaped_, made_;
+  string unescaped_, made_, fine_;
   uint64_t seed_;
+
+  // -- envelopes
+  static constexpr const char* kSpeech[] = {"message", "time", "replica", "origin", "nanos"};
+  vector<Layout> layouts_;
+  uint32_t speech_[5] = {kNone, kNone, kNone, kNone, kNone};
+  vector<uint32_t> own_;
+  Items list_;              // the elements of a line that is an array
+  vector<Capture> slots_;   // what was kept of the line
+  vector<uint32_t> kept_;   // slots that are in use
+  vector<Record> records_;  // of arrays in the line
+  bool opening_ = false;    // are envelopes looked for?
+  bool bodies_ = false;     // is every message alone a line?
+  bool rare_ = false;       // was a key or record of an envelope seen in the line?
+  Payload payload_;
+
+  static Node& inside(Node& node, string_view name) {
+    Key& head = node.key(name);
+    if (!head.inside) head.inside = std::make_unique<Node>();
+    return *head.inside;
+  }
+
+  uint32_t slot(uint32_t& known, Items* around) {
+    if (known == kNone) {
+      known = static_cast<uint32_t>(slots_.size());
+      slots_.emplace_back();
+      if (around) around->slots.push_back(known);
+    }
+    return known;
+  }
 
   void lines(const char* p, const char* end) {  // end[-1] is a newline
     auto& b = *block_;
-    auto row = static_cast<uint32_t>(b.row.size() + b.bad.size() + b.blank.size() + b.other.size());
+    auto row = static_cast<uint32_t>(b.lines());
     for (; p < end; row++) {
       const char* first = p;
       p = blanks(p);
@@ -198,14 +294,20 @@ class Reader {
         continue;
       }
       if (*p == '{') {
-        line_++;
+        object_ = ++objects_;
         high_ = 0;
-        stop = record(first, p);
-        if (stop) {
-          emit(row);
-        } else {
+        stop = whole(first, object(root_, p, 1));
+        if (!stop) {
           b.bad.push_back(row);
+        } else if (!opening_ || !(rare_ || speaks()) || !open(p, row)) {
+          emit(row);
         }
+        forget();
+      } else if (*p == '[' && opening_ && *blanks(p + 1) == '{') {
+        object_ = ++objects_;
+        high_ = 0;
+        stop = whole(first, list(list_, p, 1));
+        if (!stop || !open(p, row)) b.other.push_back(row);
         forget();
       } else {
         b.other.push_back(row);
@@ -215,9 +317,8 @@ class Reader {
     }
   }
 
-  // Returns the newline that ends a valid line, null where the line is bad.
-  const char* record(const char* first, const char* p) {
-    p = object(root_, p, 1);
+  // Returns the newline that ends a valid line whose value ends at p, null where the line is bad.
+  const char* whole(const char* first, const char* p) {
     if (!p) return nullptr;
     p = blanks(p);
     auto size = static_cast<size_t>(p - first);
@@ -228,6 +329,10 @@ class Reader {
   void forget() {
     for (uint32_t field : touched_) values_[field].rank = kNone;
     touched_.clear();
+    for (uint32_t kept : kept_) slots_[kept] = {};
+    kept_.clear();
+    records_.clear();
+    rare_ = false;
   }
 
   // -- grammar: p stands on the first byte of the thing; what follows it is returned, null where it is no JSON.
@@ -328,16 +433,95 @@ class Reader {
   }
 
   const char* value(Key* key, const char* p, unsigned depth) {
-    bool wanted = key && key->seen != line_;
-    if (wanted) key->seen = line_;
-    if (*p == '{' || *p == '[') {
-      if (*p == '{' && wanted && key->inside) return object(*key->inside, p, depth + 1);
-      return container(p, depth);
-    }
+    bool wanted = key && key->seen != object_;
+    if (wanted) key->seen = object_;
+    if (*p == '{' || *p == '[') return wanted ? nested(*key, p, depth) : container(p, depth);
     Value found;
     const char* end = scalar(p, found);
     if (end && wanted && *p != 'n') offer(*key, found);
     return end;
+  }
+
+  const char* nested(Key& key, const char* p, unsigned depth) {
+    const char* end;
+    if (*p == '{') {
+      end = key.inside ? object(*key.inside, p, depth + 1) : container(p, depth);
+    } else {
+      end = key.items && opening_ ? list(*key.items, p, depth + 1) : container(p, depth);
+    }
+    if (end && key.slot != kNone) keep(key, {slice(p, end), *p == '{' ? Shape::object : Shape::array});
+    return end;
+  }
+
+  void keep(const Key& key, const Capture& found) {
+    slots_[key.slot] = found;
+    kept_.push_back(key.slot);
+    rare_ |= key.rare;
+  }
+
+  const char* list(Items& items, const char* p, unsigned depth) {
+    if (depth > depth_) return nullptr;
+    p = blanks(p + 1);
+    if (*p == ']') return p + 1;
+    for (uint64_t outer = object_;;) {
+      object_ = ++objects_;
+      p = element(items, p, depth);
+      object_ = outer;
+      if (!p) return nullptr;
+      p = blanks(p);
+      if (*p == ']') return p + 1;
+      if (*p != ',') return nullptr;
+      p = blanks(p + 1);
+    }
+  }
+
+  const char* element(Items& items, const char* p, unsigned depth) {
+    for (uint32_t slot : items.slots) slots_[slot] = {};
+    size_t first = records_.size();
+    Value unused;
+    const char* end = *p == '{' ? object(items.node, p, depth + 1) : *p == '[' ? tuple(items, p, depth + 1) : scalar(p, unused);
+    if (!end) return nullptr;
+    if (items.self != kNone) {
+      slots_[items.self] = capture_of(slice(p, end));
+      kept_.push_back(items.self);
+    }
+    settle(items, first, p);
+    return end;
+  }
+
+  // An array whose elements are looked for by their number.
+  const char* tuple(Items& items, const char* p, unsigned depth) {
+    if (depth > depth_) return nullptr;
+    p = blanks(p + 1);
+    if (*p == ']') return p + 1;
+    for (size_t i = 0;; i++) {
+      char digit = static_cast<char>('0' + i);
+      p = value(i < 10 ? items.node.keys.find({&digit, 1}) : nullptr, p, depth);
+      if (!p) return nullptr;
+      p = blanks(p);
+      if (*p == ']') return p + 1;
+      if (*p != ',') return nullptr;
+      p = blanks(p + 1);
+    }
+  }
+
+  // Makes records of an element, or tells those in it what is around them.
+  void settle(const Items& items, size_t first, const char* begin) {
+    Finder finder(slots_);
+    for (const Items::Use& use : items.uses) {
+      const Layout& layout = layouts_[use.layout];
+      if (use.record) {
+        records_.emplace_back();
+        Record& made = records_.back();
+        made.layout = use.layout;
+        made.valid = *begin == layout.opens;
+        finder.fill(made, layout, use.level);
+        rare_ = true;
+      } else {
+        for (size_t i = first; i < records_.size(); i++)
+          if (records_[i].layout == use.layout) finder.fill(records_[i], layout, use.level);
+      }
+    }
   }
 
   const char* scalar(const char* p, Value& found) {
@@ -405,6 +589,7 @@ class Reader {
   // -- values
 
   void offer(const Key& key, const Value& found) {
+    if (key.slot != kNone) keep(key, capture(found));
     for (const Target& target : key.targets) {
       Value& kept = values_[target.field];
       if (target.rank >= kept.rank) continue;
@@ -412,6 +597,116 @@ class Reader {
       kept = found;
       kept.rank = target.rank;
     }
+  }
+
+  // -- envelopes
+
+  bool said(uint32_t field) const { return field != kNone && values_[field].rank != kNone; }
+
+  bool owned() const {
+    for (uint32_t field : own_)
+      if (said(field)) return true;
+    return false;
+  }
+
+  // Does the line say nothing but a message?
+  bool speaks() const { return said(speech_[0]) && !owned(); }
+
+  // Enters the records of a line that begins at p and is an envelope.
+  bool open(const char* p, uint32_t row) {
+    for (uint32_t l = 0; l < layouts_.size(); l++)
+      if (fits(l, p)) {
+        for (const Record& record : records_)
+          if (record.layout == l) enter(record, row);
+        block_->opened.wrapped++;
+        return true;
+      }
+    return *p == '{' && speaks() && open_message(row);
+  }
+
+  // Is the line the l-th envelope? Then its records are ready.
+  bool fits(uint32_t l, const char* p) {
+    const Layout& layout = layouts_[l];
+    Finder finder(slots_);
+    if (!layout.level) {
+      if (*p != '{' || (!layout.tells.empty() && !finder.any(layout.tells[0], 0, layout.typed))) return false;
+      records_.emplace_back();
+      records_.back().layout = l;
+    }
+    bool told = false;
+    for (Record& record : records_) {
+      if (record.layout != l) continue;
+      finder.fill(record, layout, 0);
+      told |= record.told == (1u << layout.tells.size()) - 1;
+    }
+    if (!told || finder.any(layout.unless, 0, layout.typed)) return false;
+    return !layout.loose || (!owned() && is_line(records_.back()));
+  }
+
+  static bool is_line(const Record& record) { return record.parts[0].shape == Shape::text || record.parts[0].shape == Shape::object; }
+
+  void enter(const Record& record, uint32_t row) {
+    Opened& o = block_->opened;
+    for (size_t role = 0; role < kRoles; role++) {
+      const Capture& found = record.roles[role];
+      o.codes[role].push_back(found ? o.texts[role].code(text_of(found, role)) : kNone);
+    }
+    append(row, record.layout, payload_.write(record, layouts_[record.layout].typed, o.lines));
+  }
+
+  void append(uint32_t row, uint32_t layout, bool ended) {
+    Opened& o = block_->opened;
+    o.row.push_back(row);
+    o.layout.push_back(layout);
+    o.ended.push_back(ended);
+  }
+
+  string_view text_of(const Capture& found, size_t role) {
+    if (role == kTime && found.shape == Shape::number) {
+      measure(found.raw, made_);
+      return made_;
+    }
+    if (!found.escaped) return found.raw;
+    unescape(found.raw, unescaped_);
+    return unescaped_;
+  }
+
+  bool open_message(uint32_t row) {
+    const Value& message = values_[speech_[0]];
+    string_view text = message.text;
+    if (message.escaped) {
+      unescape(text, unescaped_);
+      text = unescaped_;
+    }
+    if (!bodies_ && !is_record(text)) return false;
+    Opened& o = block_->opened;
+    for (size_t role = 0; role < kRoles; role++) {
+      uint32_t field = speech_[role + 1];
+      string_view told = said(field) ? text_of(capture(values_[field]), role) : string_view();
+      if (role == kTime && said(field)) told = finer(told);
+      o.codes[role].push_back(said(field) ? o.texts[role].code(told) : kNone);
+    }
+    Record record;
+    record.parts[0] = {message.text, Shape::text, message.escaped};
+    append(row, layouts(), payload_.write(record, false, o.lines));
+    o.wrapped++;
+    return true;
+  }
+
+  // Adds the nanoseconds that log4j writes apart from its whole seconds.
+  string_view finer(string_view time) {
+    uint32_t field = speech_[4];
+    if (!said(field) || !all_digits(time)) return time;
+    string nanos(text_of(capture(values_[field]), kReplica));
+    if (!all_digits(nanos) || nanos.size() > 9) return time;
+    fine_.assign(time).append(1, '.').append(9 - nanos.size(), '0').append(nanos);
+    return fine_;
+  }
+
+  static bool all_digits(string_view text) { return !text.empty() && digits(text.data(), static_cast<int>(text.size())); }
+
+  static Capture capture(const Value& value) {
+    return {value.text, value.token == Token::text ? Shape::text : value.token == Token::number ? Shape::number : Shape::word, value.escaped};
   }
 
   void emit(uint32_t row) {
@@ -490,7 +785,7 @@ struct PyScanner {
 };
 struct PyScan {
   PyObject_HEAD
-  PyObject* members[5];  // rows, said, bad, blank, other
+  PyObject* members[7];  // rows, said, bad, blank, other, opened, lines
 };
 // -- Scan
 
@@ -512,6 +807,8 @@ PyGetSetDef scan_members[] = {{"rows", scan_member, nullptr, "One row for each v
                               {"bad", scan_member, nullptr, "uint32 rows that are no JSON.", nth(2)},
                               {"blank", scan_member, nullptr, "uint32 rows that are empty.", nth(3)},
                               {"other", scan_member, nullptr, "uint32 rows that do not begin an object.", nth(4)},
+                              {"opened", scan_member, nullptr, "One row for each record in an envelope.", nth(5)},
+                              {"lines", scan_member, nullptr, "The inner lines, each ended by a newline.", nth(6)},
                               {nullptr, nullptr, nullptr, nullptr, nullptr}};
 PyType_Slot scan_slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(scan_dealloc)}, {Py_tp_getset, scan_members}, {0, nullptr}};
 PyType_Spec scan_spec = {"cachelog.ingest._scan.Scan", sizeof(PyScan), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, scan_slots};
@@ -520,16 +817,18 @@ PyType_Spec scan_spec = {"cachelog.ingest._scan.Scan", sizeof(PyScan), 0, Py_TPF
 
 // What a scan made while the GIL was released.
 struct Made {
-  std::unique_ptr<Stream> rows, said;
-  std::unique_ptr<Block> block;
+  std::unique_ptr<Stream> rows, said, opened;
+  std::unique_ptr<Found> block;
 };
 
-Made make(Reader& reader, const char* data, size_t size) {
+Made make(Reader& reader, const char* data, size_t size, Open open) {
   Made made;
-  made.block = reader.scan(data, size);
+  made.block = reader.scan(data, size, open);
+  size_t records = made.block->opened.row.size();
   size_t rows = made.block->row.size();
   made.said = std::make_unique<Stream>(said_table(reader.fields(), reader.words(), *made.block), made.block->said.size());
   made.rows = std::make_unique<Stream>(rows_table(reader.fields(), *made.block), rows);
+  made.opened = std::make_unique<Stream>(opened_table(made.block->opened), records);
   return made;
 }
 
@@ -552,12 +851,15 @@ PyObject* as_scan(const State& state, Made& made) {
   members[2] = as_bytes(made.block->bad);
   members[3] = as_bytes(made.block->blank);
   members[4] = as_bytes(made.block->other);
+  members[5] = as_table(state.table, made.opened);
+  const string& lines = made.block->opened.lines;
+  members[6] = PyBytes_FromStringAndSize(lines.data(), static_cast<Py_ssize_t>(lines.size()));
   for (PyObject* member : members)
     if (!member) return nullptr;
   return result.release();
 }
 
-PyObject* scanner_scan(PyObject* self, PyObject* block) {
+PyObject* scanner_scan(PyObject* self, PyObject* block, Open open) {
   auto scanner = self_as<PyScanner>(self);
   if (scanner->busy) {
     PyErr_SetString(PyExc_RuntimeError, "this scanner is at work in another thread");
@@ -570,7 +872,7 @@ PyObject* scanner_scan(PyObject* self, PyObject* block) {
   bool enough = true;
   Py_BEGIN_ALLOW_THREADS
   try {
-    made = make(*scanner->reader, static_cast<const char*>(view.buf), static_cast<size_t>(view.len));
+    made = make(*scanner->reader, static_cast<const char*>(view.buf), static_cast<size_t>(view.len), open);
   } catch (const std::exception&) {  // only memory can run out: the block is never trusted
     enough = false;
   }
@@ -628,29 +930,117 @@ bool read_spec(PyObject* spec, vector<Asked>& asked) {
   return count >= 0;
 }
 
-Reader* make_reader(const vector<Asked>& asked, size_t line_bytes, unsigned depth) {
+// A path as Layout.place gives it.
+struct AskedPlace {
+  unsigned level = 0;
+  string key, pair;
+};
+
+struct AskedLayout {
+  vector<string> arrays;
+  vector<vector<AskedPlace>> payloads, tells;
+  vector<AskedPlace> roles[kRoles], unless;
+  bool loose = false, typed = false, of_arrays = false;
+};
+
+// Reads a list (or tuple) by reading each of its things.
+template <class T, class Read>
+bool read_list(PyObject* list, vector<T>& out, Read read) {
+  Py_ssize_t count = list ? PySequence_Size(list) : -1;
+  for (Py_ssize_t i = 0; i < count; i++) {
+    out.emplace_back();
+    Owned entry(PySequence_GetItem(list, i));
+    if (!entry || !read(entry.get(), out.back())) return false;
+  }
+  return count >= 0;
+}
+
+bool read_place(PyObject* entry, AskedPlace& place) {
+  PyObject* level = PyTuple_GetItem(entry, 0);
+  if (!level || !read_text(PyTuple_GetItem(entry, 1), place.key) || !read_text(PyTuple_GetItem(entry, 2), place.pair)) return false;
+  place.level = static_cast<unsigned>(PyLong_AsUnsignedLong(level));
+  return !PyErr_Occurred();
+}
+
+bool read_places(PyObject* list, vector<AskedPlace>& out) { return read_list(list, out, read_place); }
+
+bool read_layout(PyObject* entry, AskedLayout& layout) {
+  auto item = [&](Py_ssize_t i) { return PyTuple_GetItem(entry, i); };
+  if (!read_list(item(0), layout.arrays, read_text) || !read_list(item(1), layout.payloads, read_places)) return false;
+  for (Py_ssize_t role = 0; role < kRoles; role++)
+    if (!read_places(item(2 + role), layout.roles[role])) return false;
+  if (!read_places(item(5), layout.unless) || !read_list(item(6), layout.tells, read_places)) return false;
+  bool* const flags[] = {&layout.loose, &layout.typed, &layout.of_arrays};
+  for (Py_ssize_t i = 0; i < 3; i++) {
+    PyObject* flag = item(7 + i);
+    if (!flag) return false;
+    *flags[i] = PyObject_IsTrue(flag) == 1;
+  }
+  for (auto& parts : layout.payloads)
+    if (parts.size() > kParts) PyErr_SetString(PyExc_ValueError, "a payload has too many parts");
+  return !PyErr_Occurred();
+}
+
+// Lays an envelope over the keys of a reader.
+void add_layout(Reader& reader, const AskedLayout& asked) {
+  vector<Items*> around{nullptr};
+  for (const string& array : asked.arrays) around.push_back(&reader.array(around.back(), array));
+  Layout made;
+  made.level = static_cast<uint32_t>(asked.arrays.size());
+  made.loose = asked.loose;
+  made.typed = asked.typed;
+  made.opens = asked.of_arrays ? '[' : '{';
+  for (uint32_t level = 1; level <= made.level; level++) around[level]->uses.push_back({reader.layouts(), level, level == made.level});
+  auto places = [&](const vector<AskedPlace>& from, bool rare) {
+    Places found;
+    for (const AskedPlace& p : from)
+      if (p.level < around.size()) reader.place(around[p.level], p.level, p.key, p.pair, rare, found);
+    return found;
+  };
+  for (auto& parts : asked.payloads) {
+    made.payloads.emplace_back();
+    for (const AskedPlace& part : parts) made.payloads.back().push_back(places({part}, false));
+  }
+  for (size_t role = 0; role < kRoles; role++) made.roles[role] = places(asked.roles[role], false);
+  made.unless = places(asked.unless, false);
+  for (auto& group : asked.tells) made.tells.push_back(places(group, !made.level && made.tells.empty()));
+  reader.layout(std::move(made));
+}
+
+struct Spec {
+  vector<Asked> fields;
+  vector<AskedLayout> layouts;
+  vector<string> own;
+};
+
+Reader* make_reader(const Spec& spec, size_t line_bytes, unsigned depth) {
   vector<Field> fields;
+  const vector<Asked>& asked = spec.fields;
   for (const Asked& a : asked) fields.push_back(a.field);
   auto reader = std::make_unique<Reader>(std::move(fields), line_bytes, depth);
   for (size_t f = 0; f < asked.size(); f++)
     for (size_t i = 0; i < asked[f].aliases.size(); i++) reader->alias(static_cast<uint32_t>(f), static_cast<uint32_t>(i), asked[f].aliases[i]);
+  for (const AskedLayout& layout : spec.layouts) add_layout(*reader, layout);
+  reader->speech(spec.own);
   return reader.release();
 }
 
 int scanner_init(PyObject* self, PyObject* args, PyObject*) {
-  PyObject* spec;
+  PyObject *fields, *layouts = nullptr, *own = nullptr;
   Py_ssize_t line_bytes;
   unsigned depth;
-  if (!PyArg_ParseTuple(args, "OnI:Scanner", &spec, &line_bytes, &depth)) return -1;
+  if (!PyArg_ParseTuple(args, "OnI|OO:Scanner", &fields, &line_bytes, &depth, &layouts, &own)) return -1;
   auto scanner = self_as<PyScanner>(self);
   if (scanner->reader || line_bytes < 1 || depth < 1 || depth > 100'000) {
     PyErr_SetString(PyExc_ValueError, "a scanner is made once, with positive limits");
     return -1;
   }
   try {
-    vector<Asked> asked;
-    if (!read_spec(spec, asked)) return -1;
-    scanner->reader = make_reader(asked, static_cast<size_t>(line_bytes), depth);
+    Spec spec;
+    if (!read_spec(fields, spec.fields)) return -1;
+    if (layouts && !read_list(layouts, spec.layouts, read_layout)) return -1;
+    if (own && !read_list(own, spec.own, read_text)) return -1;
+    scanner->reader = make_reader(spec, static_cast<size_t>(line_bytes), depth);
   } catch (const std::exception&) {
     PyErr_NoMemory();
     return -1;
@@ -663,13 +1053,16 @@ void scanner_dealloc(PyObject* self) {
   release_object(self);
 }
 
-PyObject* scanner_scan_checked(PyObject* self, PyObject* block) {
-  if (self_as<PyScanner>(self)->reader) return scanner_scan(self, block);
+PyObject* scanner_scan_checked(PyObject* self, PyObject* args) {
+  PyObject* block;
+  int open = 0, bodies = 0;
+  if (!PyArg_ParseTuple(args, "O|pp:scan", &block, &open, &bodies)) return nullptr;
+  if (self_as<PyScanner>(self)->reader) return scanner_scan(self, block, !open ? Open::none : bodies ? Open::bodies : Open::envelopes);
   PyErr_SetString(PyExc_RuntimeError, "this scanner was not made");
   return nullptr;
 }
 
-PyMethodDef scanner_methods[] = {{"scan", scanner_scan_checked, METH_O, "Scan a block of whole lines."}, {nullptr, nullptr, 0, nullptr}};
+PyMethodDef scanner_methods[] = {{"scan", scanner_scan_checked, METH_VARARGS, "Scan a block of whole lines."}, {nullptr, nullptr, 0, nullptr}};
 PyType_Slot scanner_slots[] = {{Py_tp_new, reinterpret_cast<void*>(PyType_GenericNew)},
                                {Py_tp_init, reinterpret_cast<void*>(scanner_init)},
                                {Py_tp_dealloc, reinterpret_cast<void*>(scanner_dealloc)},

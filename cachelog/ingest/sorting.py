@@ -141,7 +141,7 @@ class Sorter:
         of_text = [module for name, module in dialects.items() if name != json_app.NAME]
         self._places = {module.NAME: place for place, module in enumerate(of_text)}
         told = [(False, *_told(module)) for module in of_text]
-        self._sorter = NATIVE.Sorter([*told, *((True, *_told(module)) for module in envelopes.values())])
+        self._sorter = NATIVE.Sorter([*told, *((True, *_told(m)) for m in envelopes.values() if hasattr(m, "claim"))])
 
     def block(self, data: json_scan.Block, rows: _Rows | None) -> Sorted:
         """Sort the lines of a block of bytes, or the given rows of it; the block must outlast what is returned."""

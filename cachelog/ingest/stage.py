@@ -11,7 +11,7 @@ from functools import partial
 from types import ModuleType
 
 from cachelog.contract.limits import DEFAULT, Limits
-from cachelog.ingest.claim import Reader, UnitRead, read_unit
+from cachelog.ingest.claim import Layouts, Reader, UnitRead, read_unit
 from cachelog.ingest.clock import Zone, fixed_offset, from_mtime
 from cachelog.ingest.discover import Source, discover
 from cachelog.ingest.gather import Gathered
@@ -87,7 +87,7 @@ def _reader(
     locus = [next((name for locate in locators if (name := locate(s.place))), None) for s in sources]
     now = os.stat(asked.spool).st_mtime if asked.spool else None
     newest = [from_mtime(now if s.pipe else s.mtime) for s in sources]
-    return Reader(dialects, envelopes, Inputs(Zone(asked.tz), newest, locus))
+    return Reader(dialects, envelopes, Inputs(Zone(asked.tz), newest, locus), Layouts.of(envelopes))
 
 
 def _piece(envelopes: Mapping[str, ModuleType]) -> Callable[[bytes], Piece | None]:

@@ -32,6 +32,12 @@ def decoded(data: bytes, rows: _Rows | None = None) -> tuple[pl.DataFrame, _Rows
     return pl.DataFrame([pl.Series("row", wanted, pl.UInt32), text.alias("text")]), bad
 
 
+def picked(data: bytes, rows: _Rows) -> bytes:
+    """Return the given lines of a block, each ended by a newline."""
+    lines = _lines(data, _offsets(data)).gather(rows)
+    return b"".join(lines.to_list())
+
+
 def _offsets(data: bytes) -> npt.NDArray[np.int64]:
     """Return where each line begins, and the end."""
     ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import ModuleType
 
 import numpy as np
@@ -16,7 +16,7 @@ from cachelog.ingest.ledger import JOINED, Rows
 #: What envelopes say of a row: their time as written and the replica they name.
 AROUND: pl.Schema = pl.Schema({"row": pl.UInt32(), "env_time": pl.String(), "env_replica": pl.String()})
 
-DEPTH = 3  # envelopes in envelopes
+DEPTH = 4  # envelopes in envelopes: three, of which one may take two (what a shipper wrote, in the answer of a search)
 
 
 def unwrap(
@@ -42,20 +42,22 @@ def _layer(
     inner = [lines.clear()]
     around: list[pl.DataFrame] = []
     for code, envelope in enumerate(envelopes.values()):
+        if not hasattr(envelope, "claim"):  # JSON: see claim.py
+            continue
         mine = lines.select(envelope.claim(pl.col("text")).fill_null(False)).to_series()
         if not mine.any():
             continue
         claimed = lines if mine.all() else lines.filter(mine)
         opened = envelope.unwrap(claimed).select(pl.col(name).cast(dtype) for name, dtype in UNWRAPPED.items())
         rows.wrapped(opened["row"].to_numpy(), code)
-        whole = _joined(opened, rows)
+        whole = joined(opened, rows)
         inner.append(whole.select("row", "text"))
         around.append(whole.select(list(AROUND)))
         lines = lines.filter(~mine)
     return lines, pl.concat(inner), around
 
 
-def _joined(inner: pl.DataFrame, rows: Rows) -> pl.DataFrame:
+def joined(inner: pl.DataFrame, rows: Rows) -> pl.DataFrame:
     """Join a piece marked partial with what follows it in the same stream; the pieces after the first are joined."""
     if (unspoken := inner["partial"].is_null()).any():
         rows.state[inner["row"].filter(unspoken).to_numpy()] = JOINED
@@ -76,12 +78,25 @@ def _joined(inner: pl.DataFrame, rows: Rows) -> pl.DataFrame:
     return whole
 
 
-def innermost(said: list[pl.DataFrame]) -> pl.DataFrame:
+def innermost(said: list[pl.DataFrame], rows: Rows) -> pl.DataFrame:
     """Return AROUND with one line a row: of each column what the innermost envelope that has it says."""
     merged = pl.concat([pl.DataFrame(schema=AROUND), *reversed(said)])
+    if len(said) > 1 and len(rows.outer) > rows.lines:
+        merged = pl.concat([merged, *_handed_down(merged, rows)])
     if len(said) < 2 or not merged["row"].is_duplicated().any():
         return merged
     return merged.group_by("row", maintain_order=True).agg(pl.col("env_time", "env_replica").drop_nulls().first())
+
+
+def _handed_down(said: pl.DataFrame, rows: Rows) -> Iterator[pl.DataFrame]:
+    """Yield what was said around the rows that records are in, nearest first, as said of the records."""
+    inner = np.arange(rows.lines, len(rows.outer), dtype=np.uint32)
+    outer = rows.outer[inner]
+    while len(inner):
+        of = pl.DataFrame({"row": inner, "_outer": outer})
+        yield of.join(said, left_on="_outer", right_on="row", maintain_order="left_right").select(list(AROUND))
+        deeper = outer >= rows.lines
+        inner, outer = inner[deeper], rows.outer[outer[deeper]]
 
 
 def positions(rows: pl.Series, known: pl.Series) -> pl.Series:

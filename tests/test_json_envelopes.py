@@ -1,0 +1,133 @@
+"""Envelopes that are JSON: nothing is lost in them, whatever they are around, and nothing is taken for one that is none."""
+
+from __future__ import annotations
+
+import json
+
+import polars as pl
+import pytest
+
+from tests import wrapping_json as wraps
+from tests.reading import events, read, read_lines
+from tests.test_laws_ingest import LOCUS, SAMPLES
+from tests.wrapping import POD, WRAPPERS
+from tests.wrapping_json import JSON_WRAPPERS
+
+LINES = [sample for _, sample in SAMPLES]
+WRAPS = [(name, wrap) for name, found in JSON_WRAPPERS.items() for wrap in found]
+by_wrap = pytest.mark.parametrize(("name", "wrap"), WRAPS, ids=[wrap.__name__ for _, wrap in WRAPS])
+HIT = json.dumps({"event": "cache_lookup", "result": "hit", "model": "m", "version": "1", "key": "a b"})
+MISS = "2026-11-23 15:16:29,500 INFO scorer: predict model=m version=1 key=k cache=MISS 1.5ms"
+
+
+def books(staged):
+    (found,) = staged.inputs
+    return found.events, found.quiet, found.joined, found.unclaimed, found.bad
+
+
+def told(found):
+    return found.sort("line", "version", "model").drop(LOCUS)
+
+
+@by_wrap
+def test_what_an_envelope_is_around_stays_what_it_is_two_deep(tmp_path, name, wrap):
+    """All samples, a file for each combination with another envelope, this one inside and outside."""
+    bare = events(read_lines(tmp_path, *LINES, name="bare.log"))
+    folder = tmp_path / "wrapped"
+    folder.mkdir()
+    others = [*WRAPPERS.values(), *(other for _, other in WRAPS if other is not wrap)]
+    for other in others:
+        lines = [wrap(other(line)) for line in LINES]
+        (folder / f"{other.__name__}.log").write_text("".join(f"{line}\n" for line in lines))
+    (folder / "alone.log").write_text("".join(f"{wrap(line)}\n" for line in LINES))
+    staged = read(folder)
+    assert len(staged.inputs) == len(others) + 1
+    for source, found in enumerate(staged.inputs):
+        mine = events(staged).filter(pl.col("source") == source)
+        assert told(mine).equals(told(bare)), found.path
+        assert mine["line"].to_list() == bare["line"].to_list(), found.path
+        assert name in found.envelope.split("+"), found.path
+        assert found.lines == len(LINES)
+        assert found.bad == 0, found.path
+
+
+@by_wrap
+def test_the_envelope_tells_time_and_pod_where_the_line_does_not(tmp_path, name, wrap):
+    found = events(read_lines(tmp_path, wrap(HIT))).row(0, named=True)
+    timed = wrap not in (wraps.stern_json, wraps.stern_extjson)
+    assert (found["ts"] is not None) == timed
+    assert not timed or found["ts"].strftime("%F %T") == "2026-11-23 15:16:30"
+    assert found["replica"] == ("app" if wrap is wraps.otlp_attributes else POD)
+
+
+@pytest.mark.parametrize("many", [wraps.cloudwatch_events, wraps.otlp_records])
+def test_a_line_of_many_records_is_one_line_with_all_their_events(tmp_path, many):
+    staged = read_lines(tmp_path, MISS, many([HIT, "nothing", MISS, HIT]), MISS)
+    found = events(staged)
+    assert found["line"].to_list() == [1, 2, 2, 2, 3]
+    assert sorted(found["outcome"][1:4]) == ["hit", "hit", "miss"]
+    assert books(staged) == (3, 0, 0, 0, 0)
+
+
+def test_records_in_records_keep_what_is_around_both(tmp_path):
+    inner = wraps.otlp_attributes(HIT)
+    staged = read_lines(tmp_path, wraps.cloudwatch_events([inner, wraps.otlp_records([HIT, HIT]), "x"]))
+    assert events(staged)["replica"].to_list() == [POD] * 3
+    assert books(staged) == (1, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (wraps.cloudwatch_events([]), (0, 1, 0, 0, 0)),
+        (wraps.cloudwatch_events(["free words"]), (0, 0, 0, 1, 0)),
+        (wraps.cloudwatch_events(["free words", "", "{"]), (0, 0, 0, 0, 1)),
+        (wraps.cloudwatch_events([HIT, "{"]), (1, 0, 0, 0, 0)),
+        (wraps.cloudwatch_events([HIT]).replace('"events": [', '"events": [1, null, "x", '), (1, 0, 0, 0, 0)),
+        ('{"events":[{"timestamp":1,"ingestionTime":1,"message":5}]}', (0, 0, 0, 0, 1)),
+        ('{"events":[{"timestamp":1,"ingestionTime":1,"message":["x"]}]}', (0, 0, 0, 0, 1)),
+        ('{"insertId":"0","timestamp":"2026-11-23T15:16:30Z","protoPayload":{"a":1}}', (0, 1, 0, 0, 0)),
+        ('{"insertId":"0","timestamp":"2026-11-23T15:16:30Z","jsonPayload":7}', (0, 0, 0, 0, 1)),
+        ('{"__REALTIME_TIMESTAMP":"1","MESSAGE":[255,255]}', (0, 0, 0, 0, 1)),
+        ('{"__REALTIME_TIMESTAMP":"1","MESSAGE":[300]}', (0, 0, 0, 0, 1)),
+        ('{"__REALTIME_TIMESTAMP":"1","_BOOT_ID":"1","MESSAGE":null}', (0, 1, 0, 0, 0)),
+        (wraps.cloudwatch_events([HIT])[:-3], (0, 0, 0, 0, 1)),
+        ('{"index":{"_index":"logs"}}', (0, 1, 0, 0, 0)),
+        (f"[{HIT},{HIT}]", (1, 0, 0, 0, 0)),
+        (f"[{HIT},7]", (1, 0, 0, 0, 0)),
+        ("[{main}] INFO started", (0, 0, 0, 1, 0)),
+    ],
+)
+def test_what_is_wrong_or_empty_in_a_line_is_told(tmp_path, line, expected):
+    assert books(read_lines(tmp_path, line)) == expected
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {"log": "a", "stream": "stdout", "time": "2026-11-23T15:16:30Z", "model": "m", "cache": "hit"},
+        {"message": "INFO x", "kubernetes": {"pod_name": "p"}, "event": "cache_hit", "model": "m"},
+        {
+            "@timestamp": "2026-11-23T15:16:30Z",
+            "ecs.version": "1",
+            "message": "cache hit for model m",
+            "labels": {"model": "m"},
+        },
+        {"_msg": "a", "_time": "2026-11-23T15:16:30Z", "model": "m", "cache_hit": True},
+        {"events": [{"message": "b"}], "event": "cache_hit", "model": "m"},
+        {"records": [{"a": 1}], "event": "cache_hit", "model": "m"},
+        {"data": [{"message": "b"}], "event": "cache_hit", "model": "m"},
+    ],
+)
+def test_an_application_that_writes_the_same_keys_is_read_by_its_own(tmp_path, found):
+    staged = read_lines(tmp_path, json.dumps(found))
+    assert events(staged).select("op", "outcome", "model").rows() == [("lookup", "hit", "m")]
+    assert staged.inputs[0].envelope is None
+
+
+LOOSE = (wraps.ecs, wraps.elasticsearch, wraps.fluent, wraps.stern_json, wraps.vector, wraps.victorialogs)
+
+
+@pytest.mark.parametrize("wrap", LOOSE, ids=lambda wrap: wrap.__name__)
+def test_where_no_dialect_reads_the_text_the_object_around_it_is_read(tmp_path, wrap):
+    assert books(read_lines(tmp_path, wrap("free words"))) == (0, 1, 0, 0, 0)
