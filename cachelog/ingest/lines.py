@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cachelog.contract.limits import DEFAULT, Limits
-from cachelog.ingest import archives, json_scan, records, unpack
+from cachelog.ingest import archives, columnar, json_scan, records, unpack
 from cachelog.ingest.discover import STDIN, Source
 
 #: Stands for a line that is too long to keep: no valid UTF-8, so every reader counts it as bad.
@@ -305,8 +305,8 @@ class _Packer:
 
 
 def is_compressed(head: bytes) -> bool:
-    """Return whether a file that begins so, with MAGIC bytes, is compressed."""
-    return head.startswith((_GZIP, _ZSTD)) or unpack.packed(head)
+    """Return whether the lines of a file that begins so, with MAGIC bytes, are not the bytes of the file."""
+    return head.startswith((_GZIP, _ZSTD)) or unpack.packed(head) or columnar.is_columnar(head)
 
 
 def _part(raw: _Counted, window: Window) -> Fill:
@@ -328,6 +328,8 @@ def _filler(raw: _Counted) -> Fill:
     head = raw.peek()
     if head.startswith(_GZIP):
         return _Gunzip(raw).readinto
+    if columnar.is_columnar(head):
+        return columnar.Lines(raw.raw, head).readinto
     if head.startswith(_ZSTD):
         import pyarrow as pa
 
