@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -54,6 +55,7 @@ def _root(
 
 def main() -> None:
     """Run the command line and exit."""
+    gc.set_threshold(100_000)  # many small records live to the end: to look through them again and again takes time
     sys.exit(run(sys.argv[1:]))
 
 

@@ -37,7 +37,7 @@ class Lines:
         self.left = memoryview(b"")
 
     def readinto(self, view: memoryview) -> int:
-        """Fill the view as far as one step goes; return the number of bytes, 0 at the end. Raises OSError, ValueError."""
+        """Fill the view as far as one step goes; return how many bytes, 0 at the end. Raises OSError, ValueError."""
         while not self.left:
             batch = next(self.batches, None)
             if batch is None:

@@ -259,6 +259,8 @@ def conform(said: Said, newest: pl.Series, zone: Zone, meanings: Meanings) -> tu
 def _counting(said: Said, vocabulary: Vocabulary, place: npt.NDArray[np.uint32]) -> pl.Series | None:
     """Return which rows tell figures about many lookups: hits, and misses or lookups; None for none."""
     given = [name for name in COUNTED if name in said.rows.columns]
+    if "hits" not in given and not vocabulary.figures["hits_said"].count():
+        return None
     spoken = {name: vocabulary.figures[f"{name}_said"].gather(place).is_not_null() for name in COUNTED}
     if "hits" not in given and not spoken["hits"].any():
         return None
