@@ -39,8 +39,9 @@ MAY_IMPORT = {
     "rooms": set(),
     "blindness": {"contract", "metrics"},
     "pipeline": {"contract", "versions", "metrics", "attribution", "rank", "ingest", "rooms", "blindness"},
+    "shards": {"contract", "ingest", "pipeline"},
     "demo": set(),
-    "cli": {"contract", "pipeline", "render", "rooms", "demo"},
+    "cli": {"contract", "pipeline", "render", "rooms", "demo", "shards"},
     "__main__": {"cli"},
     "__init__": set(),
 }

@@ -20,7 +20,7 @@ from cachelog.contract.event import EVENT
 from cachelog.contract.events import ROWS
 from cachelog.contract.layout import Layout
 from cachelog.dialects import json_app
-from cachelog.ingest import json_scan, sorting, texts
+from cachelog.ingest import json_scan, plain, sorting, texts
 from cachelog.ingest.conform import CONFORMED, Meanings, Vocabulary, conform
 from cachelog.ingest.ledger import BAD, EVENTS, QUIET, Rows, UnitBooks
 from cachelog.ingest.lines import Unit
@@ -99,6 +99,8 @@ def read_unit(unit: Unit, reader: Reader) -> UnitRead:
     reading = _Reading(reader, Rows.of(unit.sources()), [], [])
     books = reading.books
     _read(unit.data, reading)
+    if (short := _plain(unit, reading)) is not None:
+        return short
     source, line = books.source, unit.lines()[books.of_lines()]
     newest = pl.Series(reader.inputs.newest, dtype=pl.Datetime("us")).gather(source)
     said = [part for part in reading.parts if part.rows.height]
@@ -115,6 +117,20 @@ def read_unit(unit: Unit, reader: Reader) -> UnitRead:
         mine.sort("line" if len(source) > unit.rows else "row", maintain_order=True)["ts"][-1] if mine.height else None
     )
     return UnitRead(bulk, rare, late, bool(timed["ts"].null_count()), books.closed(assumed))
+
+
+def _plain(unit: Unit, reading: _Reading) -> UnitRead | None:
+    """Read a unit of nothing but plain JSON lines of one input; None for all others."""
+    if len(reading.parts) != 1 or reading.around or len(unit.segments) != 1:
+        return None
+    segment, said = unit.segments[0], reading.parts[0]
+    if (found := plain.read(said, segment.source, segment.line0, reading.reader.meanings)) is None:
+        return None
+    rows, bulk, rare, vocabulary = found
+    reading.books.state[rows] = EVENTS
+    last = pl.concat([bulk.select("line", "ts"), rare.select("line", "ts")]).sort("line", maintain_order=True)
+    late = last["ts"][-1] if last.height else None
+    return UnitRead(((bulk, vocabulary),), rare, late, False, reading.books.closed(()))
 
 
 def _timed(placed: pl.DataFrame) -> pl.DataFrame:

@@ -113,7 +113,7 @@ def _finer(rows: pl.DataFrame) -> pl.DataFrame:
     """Add the nanoseconds that log4j writes apart from its whole seconds."""
     if "nanos" not in rows.columns:
         return rows
-    part = pl.col("nanos").cast(pl.Int64).clip(0, 999_999_999)
+    part = pl.col("nanos").cast(pl.Int64, strict=False).clip(0, 999_999_999)
     added = []
     if "ts" in rows.columns:
         added.append((pl.col("ts") + pl.duration(microseconds=part.fill_null(0) // 1000)).alias("ts"))
