@@ -50,7 +50,10 @@ def test_a_dialect_is_asked_about_all_that_it_claims_and_never_about_what_it_sur
     assert set(claims.arg_true()) <= set(strings.asked(module)["row"])
 
 
-@pytest.mark.parametrize("module", rooms.envelopes().values(), ids=rooms.envelopes())
+TEXT_ENVELOPES = {name: module for name, module in rooms.envelopes().items() if hasattr(module, "claim")}
+
+
+@pytest.mark.parametrize("module", TEXT_ENVELOPES.values(), ids=TEXT_ENVELOPES)
 def test_lines_that_an_envelope_claims_are_odd(module):
     lines = [line for _, line in SAMPLES]
     claims = pl.Series("text", lines).to_frame().select(module.claim(pl.col("text"))).to_series()
