@@ -44,7 +44,9 @@ def hits(**dump):
 
 def loki(**dump):
     result = [{"stream": {"pod": POD}, "values": [[wraps.NS, hit]]} for hit in HITS]
-    return json.dumps({"status": "success", "data": {"resultType": "streams", "result": result, "stats": {"a": [{}]}}}, **dump)
+    return json.dumps(
+        {"status": "success", "data": {"resultType": "streams", "result": result, "stats": {"a": [{}]}}}, **dump
+    )
 
 
 def pages(**dump):
@@ -140,7 +142,11 @@ def test_no_bytes_change_the_number_of_lines(seed):
     text = random.choice(DOCUMENTED)(indent=random.choice([0, 2]))
     for _ in range(random.randrange(1, 6)):
         at = random.randrange(len(text))
-        text = text[:at] + random.choice(['"', "{", "}", "[", "]", "\n", "\\", ",", "x", ""]) + text[at + random.randrange(3) :]
+        text = (
+            text[:at]
+            + random.choice(['"', "{", "}", "[", "]", "\n", "\\", ",", "x", ""])
+            + text[at + random.randrange(3) :]
+        )
     whole = rewritten(text)
     assert whole.count("\n") == text.count("\n")
     assert rewritten(text, 50) == whole

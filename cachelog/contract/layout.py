@@ -19,7 +19,19 @@ from typing import NamedTuple
 
 #: Arrays of records in documents, as Layout.records begins: an element of them is a document of its own.
 DOCUMENTS = frozenset(
-    ("", "events", "logEvents", "results", "data.result", "streams", "resourceLogs", "hits.hits", "records", "data", "logs")
+    (
+        "",
+        "events",
+        "logEvents",
+        "results",
+        "data.result",
+        "streams",
+        "resourceLogs",
+        "hits.hits",
+        "records",
+        "data",
+        "logs",
+    )
 )
 
 
