@@ -17,6 +17,24 @@ from functools import cached_property
 from typing import NamedTuple
 
 
+#: Arrays of records in documents, as Layout.records begins: an element of them is a document of its own.
+DOCUMENTS = frozenset(
+    (
+        "",
+        "events",
+        "logEvents",
+        "results",
+        "data.result",
+        "streams",
+        "resourceLogs",
+        "hits.hits",
+        "records",
+        "data",
+        "logs",
+    )
+)
+
+
 class Place(NamedTuple):
     """Where something stands: `key` in the element of the level-th array (0: the line), and the name in a list."""
 

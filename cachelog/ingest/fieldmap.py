@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from types import ModuleType
 
 import numpy as np
 
-from cachelog.contract import jsonlines
+from cachelog.contract import jsonlines, opening
+from cachelog.contract.layout import Layout
 from cachelog.ingest import texts
 from cachelog.ingest.discover import Source
 from cachelog.ingest.ledger import Rows
 from cachelog.ingest.lines import ReadLog, again, units
-from cachelog.ingest.unwrap import unwrap
+from cachelog.ingest.unwrap import DEPTH, unwrap
 
 _LOOKED_AT = 400  # lines of the head of an input
 _PAIR = re.compile(r'(?:^|[\s,;(\[{])([A-Za-z_@][\w.\-@]*)=(?="|[^\s=])')
@@ -38,7 +39,20 @@ def _head(source: Source, envelopes: Mapping[str, ModuleType], spool: str | None
         head = b"".join(line + b"\n" for line in bytes(unit.data).split(b"\n", _LOOKED_AT)[:_LOOKED_AT])
         lines, _ = texts.decoded(head)
         inner, _ = unwrap(lines, envelopes, Rows.of(np.zeros(head.count(b"\n"), np.uint32)))
-        yield from inner["text"]
+        layouts = [one for module in envelopes.values() for one in getattr(module, "LAYOUTS", ())]
+        for text in inner["text"]:
+            yield from _opened(text, layouts, DEPTH)
+
+
+def _opened(text: str, layouts: Sequence[Layout], depth: int) -> Iterator[str]:
+    """Yield the lines in a line that is an envelope of JSON, else the line."""
+    root = jsonlines.decode_any(text) if depth and text[:1] == "{" else None
+    found = opening.opened(root, layouts) if root is not None else None
+    if found is None or found.layout < 0:
+        yield text
+        return
+    for record in found.records:
+        yield from _opened(record.line, layouts, depth - 1)
 
 
 def _names(text: str) -> set[str]:

@@ -1,6 +1,6 @@
-"""Records of several lines, rewritten to lines that stand alone: CSV with a header, and journald's export format.
+"""Records of several lines, rewritten to lines that stand alone: CSV, journald's export format, and JSON documents.
 
-Both need to know what came before a line: the header, or the size of a binary field. So they are rewritten while they
+All need to know what came before a line: the header, the size of a binary field, or brackets. So they are rewritten while they
 are read, before lines are cut. The number of lines stays the same, so that what is cited is found in the file: what a
 record leaves over becomes lines that say nothing.
 """
@@ -19,6 +19,7 @@ import polars as pl
 
 from cachelog.contract.fields import ALIASES
 from cachelog.contract.limits import DEFAULT
+from cachelog.ingest import documents
 
 Fill = Callable[[memoryview], int]
 
@@ -77,6 +78,8 @@ def shaped(head: bytes) -> bool:
 def _shape(head: bytes) -> _Shape | None:
     if head.startswith(b"__CURSOR="):
         return _Export()
+    if documents.begins(head):
+        return documents.Document()
     first, ended, _ = head.removeprefix(_BOM).partition(b"\n")
     return _Csv.of(first) if ended else None
 
