@@ -47,6 +47,16 @@ class Limits:
     stale_critical: float = 0.10  # share of a model's lookups answered by the older version (METHODS §7)
     stale_high: int = 1000  # lookups answered by the older version
 
+    # -- stuck-rollout, version-skew ----------------------------------------------------------
+    rollout_grace_s: float = (
+        600.0  # a rollout that goes on takes up its next replica sooner (unless its pauses say more)
+    )
+    rollout_pauses: float = 3.0  # times its own longest pause between two replicas (METHODS §4: times its span)
+    rollout_sure_s: float = 1800.0  # METHODS §4's fixed grace: from then on it is certain
+    rollout_stall: float = 4.0  # times its longest pause otherwise: it stood still, though it went on
+    canary_fleet: int = 3  # in a fleet of so many, one replica is no canary but a third of it
+    arms_s: float = 7200.0  # two versions for so long, each on half of the fleet or so, are meant (METHODS §4)
+
     # -- load-failure, replica-restart --------------------------------------------------------
     restarts: int = 3  # within restart_s: a rollout restarts a replica once, an operator perhaps twice
     restart_s: float = 3600.0
@@ -130,6 +140,7 @@ class Limits:
             skew_s=min(self.skew_s, seconds / 12),
             dwell_s=min(self.dwell_s, seconds / 6),
             hold_s=min(self.hold_s, seconds / 4),
+            rollout_grace_s=min(self.rollout_grace_s, seconds / 6),
             shift_pending_s=min(self.shift_pending_s, seconds / 6),
             settle_look_s=min(self.settle_look_s, seconds / 12),
         )
