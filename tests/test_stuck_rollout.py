@@ -89,7 +89,7 @@ def test_replicas_that_went_back_are_no_part_of_it():
 
 
 def test_a_replica_that_left_is_not_behind():
-    events = served({r: 900.0 for r in R[:7]}, replicas=R[:7]) + lookups("r7", "5", 0, 1000, rate=0.2)
+    events = served(dict.fromkeys(R[:7], 900.0), replicas=R[:7]) + lookups("r7", "5", 0, 1000, rate=0.2)
     assert not found("stuck-rollout", events)
 
 

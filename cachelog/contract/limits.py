@@ -57,6 +57,15 @@ class Limits:
     canary_fleet: int = 3  # in a fleet of so many, one replica is no canary but a third of it
     arms_s: float = 7200.0  # two versions for so long, each on half of the fleet or so, are meant (METHODS §4)
 
+    # -- log-gap ------------------------------------------------------------------------------
+    gap_s: float = 60.0  # a shorter silence loses little, and pauses of a process take as long
+    gap_lines: float = 30.0  # lines expected in it: that there is none is by chance e^-30
+    gap_peers: float = 0.2  # of the others' usual lines: with fewer it is the fleet that is silent
+    gap_z: float = 4.0  # standard deviations between lost lines and lost traffic, to tell one from the other
+    gap_habit: int = 2  # more such silences of one replica, or of the fleet, are how it works
+    gap_edge_s: float = 120.0  # a restart, load or unload so near to it explains it
+    gap_medium_s: float = 300.0  # longer ones can hide a whole incident
+
     # -- load-failure, replica-restart --------------------------------------------------------
     restarts: int = 3  # within restart_s: a rollout restarts a replica once, an operator perhaps twice
     restart_s: float = 3600.0
@@ -141,6 +150,7 @@ class Limits:
             dwell_s=min(self.dwell_s, seconds / 6),
             hold_s=min(self.hold_s, seconds / 4),
             rollout_grace_s=min(self.rollout_grace_s, seconds / 6),
+            gap_s=min(self.gap_s, seconds / 6),
             shift_pending_s=min(self.shift_pending_s, seconds / 6),
             settle_look_s=min(self.settle_look_s, seconds / 12),
         )
