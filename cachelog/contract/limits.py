@@ -66,6 +66,10 @@ class Limits:
     gap_edge_s: float = 120.0  # a restart, load or unload so near to it explains it
     gap_medium_s: float = 300.0  # longer ones can hide a whole incident
 
+    # -- mutable-version ----------------------------------------------------------------------
+    digests_most: int = 4  # of a version; more are digests of requests, of entries or of files
+    digests_lookups: int = 20  # of a digest on a replica: fewer are an odd line
+
     # -- load-failure, replica-restart --------------------------------------------------------
     restarts: int = 3  # within restart_s: a rollout restarts a replica once, an operator perhaps twice
     restart_s: float = 3600.0
