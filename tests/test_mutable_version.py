@@ -23,7 +23,7 @@ def test_replicas_that_loaded_different_contents_of_one_label_are_named():
     (finding,) = found("mutable-version", events)
     assert (finding.replicas, finding.version_from, finding.version_to) == (("c",), "7", "7")
     assert (finding.severity, finding.confidence, finding.ongoing) == (Severity.HIGH, Confidence.HIGH, True)
-    assert finding.start == at(1800) and finding.impact.stale_served == pytest.approx(1799, abs=2)
+    assert finding.start == at(1800) and finding.numbers["lookups_of_those_apart"] == pytest.approx(1799, abs=2)
     assert {e.line for e in finding.evidence} == {1, 2, 3}
 
 

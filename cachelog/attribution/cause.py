@@ -20,7 +20,9 @@ from cachelog.contract.rule import Frames
 from cachelog.contract.wording import lasting, percent
 
 EFFECTS = frozenset({"miss-rate-shift", "cold-start"})
-CAUSES = frozenset({"version-regression", "version-flapping", "rollback", "load-failure", "replica-restart"})
+CAUSES = frozenset(
+    {"version-regression", "version-flapping", "rollback", "load-failure", "replica-restart", "mutable-version"}
+)
 
 
 @dataclass(frozen=True, slots=True)

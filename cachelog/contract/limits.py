@@ -70,6 +70,17 @@ class Limits:
     digests_most: int = 4  # of a version; more are digests of requests, of entries or of files
     digests_lookups: int = 20  # of a digest on a replica: fewer are an odd line
 
+    # -- stale-serve --------------------------------------------------------------------------
+    stale_grace_s: float = (
+        60.0  # after a load, lookups under way and late lines may show the older version (METHODS §4)
+    )
+    stale_lookups: int = 30  # by the older version, or of stale entries; fewer are odd lines
+    stale_alone: float = 0.05  # of them at most the newer version answers meanwhile: next to none
+    stale_expected: float = 10.0  # misses that they should have had: by chance none once in 20,000
+    stale_share: float = 0.01  # of the lookups: fewer stale entries are not worth a word
+    stale_much: float = 0.2  # of the lookups of a minute
+    stale_times: float = 3.0  # times the share in the rest of the log
+
     # -- load-failure, replica-restart --------------------------------------------------------
     restarts: int = 3  # within restart_s: a rollout restarts a replica once, an operator perhaps twice
     restart_s: float = 3600.0
@@ -155,6 +166,7 @@ class Limits:
             hold_s=min(self.hold_s, seconds / 4),
             rollout_grace_s=min(self.rollout_grace_s, seconds / 6),
             gap_s=min(self.gap_s, seconds / 6),
+            stale_grace_s=min(self.stale_grace_s, seconds / 12),
             shift_pending_s=min(self.shift_pending_s, seconds / 6),
             settle_look_s=min(self.settle_look_s, seconds / 12),
         )

@@ -60,7 +60,7 @@ def _finding(key: tuple[str, str], seen: Sequence[Sighting], frames: Frames) -> 
         severity=_severity(version, odd, total),
         confidence=Confidence.HIGH,
         title=f"{model}: version {version} has {len({s.digest for s in seen})} different digests",
-        summary=_summary(model, version, seen, sides, now, second),
+        summary=_summary(seen, sides, now, second, answered, total),
         model=model,
         replicas=odd or tuple(sorted({s.replica for s in seen if s.digest == second.digest})),
         version_from=version,
@@ -70,7 +70,7 @@ def _finding(key: tuple[str, str], seen: Sequence[Sighting], frames: Frames) -> 
         onset_low=seen[0].ts,
         onset_high=second.ts,
         ongoing=bool(odd),
-        impact=Impact(lookups=total, stale_served=answered if odd else None),
+        impact=Impact(lookups=total),
         numbers={
             "digests": len({s.digest for s in seen}),
             "replicas_seen": len(now),
@@ -109,13 +109,15 @@ def _severity(version: str, odd: Sequence[str], total: int | None) -> Severity:
 
 
 def _summary(
-    model: str, version: str, seen: Sequence[Sighting], sides: Sequence[str], now: Mapping[str, str], second: Sighting
-) -> str:
+    seen: Sequence[Sighting], sides: Sequence[str], now: Mapping[str, str], second: Sighting, answered: int | None,
+    total: int | None,
+) -> str:  # fmt: skip
     said = f"{seen[0].digest[:_LENGTH]} was seen first, {second.digest[:_LENGTH]} from {second.ts:%H:%M:%S} UTC on"
     if len(sides) == 1:
         return f"{said}; all {replicas(len(now))} have {sides[0][:_LENGTH]} now."
     parts = [f"{listed(sorted(r for r in now if now[r] == d), 4)} with {d[:_LENGTH]}" for d in sides]
-    return f"{said}. At the end of the log: {'; '.join(parts)}."
+    said = f"{said}. At the end of the log: {'; '.join(parts)}."
+    return f"{said} The smaller part answered {answered:,} of {total:,} lookups since then." if answered else said
 
 
 def _evidence(seen: Sequence[Sighting]) -> tuple[Evidence, ...]:
