@@ -81,6 +81,17 @@ class Limits:
     stale_much: float = 0.2  # of the lookups of a minute
     stale_times: float = 3.0  # times the share in the rest of the log
 
+    # -- clock-skew ---------------------------------------------------------------------------
+    clock_off_s: float = 20.0  # clocks that are kept in time differ by far less; shipping of lines takes seconds
+    clock_peers: int = 3  # of two replicas nobody can tell which is off
+    clock_blocks: int = 8  # groups of neighbouring lines: fewer may be one late batch
+    clock_lines: int = 50  # lookups of a replica: its first and last tell when its log begins and ends
+    clock_slack_ends_s: float = 3.0  # logs that are cut together begin and end together up to this, and ...
+    clock_pauses: float = 6.0  # ... so many of its mean pauses between lines: by chance e^-6
+    clock_rollouts: int = 2  # by one alone, it was just earlier
+    clock_step_s: float = 600.0  # files put together in the wrong order go back by more
+    clock_zone_s: float = 1740.0  # half an hour, nearly: the smallest difference of time zones there is
+
     # -- load-failure, replica-restart --------------------------------------------------------
     restarts: int = 3  # within restart_s: a rollout restarts a replica once, an operator perhaps twice
     restart_s: float = 3600.0
