@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 
 from cachelog.contract.finding import Confidence, Severity
+from cachelog.pipeline import analyze
 from tests.fleet import E, at, found, lookups
+from tests.scenarios import SCENARIOS
+from tests.simulate import simulate
+from tests.writing import write
 
 ONE, TWO = "1f" * 32, "2e" * 32
 END = [E(3600, "load", "a", "9", model="other")]
@@ -74,3 +79,17 @@ def test_digests_of_requests_are_none_of_models():
     assert not found("mutable-version", many)
     alternating = [replace(e, digest=(ONE, TWO)[i % 2]) for i, e in enumerate(lookups("a", "7", 0, 3600))]
     assert not found("mutable-version", alternating)
+
+
+@pytest.mark.parametrize("pushed_again", [False, True])
+def test_a_deploy_whose_label_was_pushed_again_half_way(pushed_again, tmp_path):
+    """The load lines of a simulated deploy get a digest; that of the last replica another one."""
+    scenario = SCENARIOS["rolling-deploy"](2)
+    write(simulate(scenario, 2), tmp_path, "zap")
+    last = scenario.replicas[-1]
+    for path in sorted(tmp_path.glob("*.log")):
+        digest = TWO if pushed_again and path.stem == last else ONE
+        loaded = r'("msg":"loaded model".*?"version":"[^"]+")'
+        path.write_text(re.sub(loaded, rf'\1,"digest":"{digest}"', path.read_text()))
+    told = [f for f in analyze([str(tmp_path)]).findings if f.rule == "mutable-version"]
+    assert [f.replicas for f in told if f.severity >= Severity.MEDIUM] == ([(last,)] if pushed_again else [])

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cachelog.contract.finding import Confidence, Severity
+from cachelog.pipeline import analyze
 from tests.fleet import E, at, found, lookups
+from tests.scenarios import SCENARIOS
+from tests.simulate import CacheRules, simulate
+from tests.writing import write
 
 R = ["a", "b", "c", "d"]
 HOUR = 3600.0
@@ -96,3 +102,18 @@ def test_a_steady_share_and_a_short_burst_are_information(share, start, end, res
 
 def test_a_few_stale_entries_are_not_worth_a_word():
     assert not found("stale-serve", entries(0.004, 0, 3600, 0.004))
+
+
+def test_a_default_that_was_switched_back_everywhere_is_low():
+    served = [e for r in R for e in after(r, "6", 1001, 1800) + after(r, "5", 1801)]
+    (finding,) = found("stale-serve", [*LOADS, *CALM, *served])
+    assert finding.severity is Severity.LOW
+
+
+def test_a_cache_that_serves_stale_while_it_refreshes_is_information(tmp_path):
+    scenario = SCENARIOS["steady"](3)
+    run = simulate(replace(scenario, cache=CacheRules(2000, 120.0, grace=200.0), shared=True), 3)
+    write(run, tmp_path, "nginx")
+    report = analyze([str(tmp_path)])
+    assert sum(row.stale for row in report.models) > 1000
+    assert {f.severity for f in report.findings if f.rule == "stale-serve"} <= {Severity.INFO}

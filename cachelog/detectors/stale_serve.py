@@ -19,9 +19,9 @@ How it decides
 
 When it stays quiet
     Older versions served on purpose, for both hit and miss side by side (requests that name a version, tenants, arms);
-    the first minute after a load; versions that lookups and loads do not name alike. A newer version that is loaded
-    everywhere and served nowhere is low: perhaps it is to be promoted later. A steady share of stale entries is
-    information: caches are set up to do that.
+    the first minute after a load; versions that lookups and loads do not name alike. It is low where all replicas do
+    it: perhaps the newer version is to be promoted later, or was switched off on purpose. A steady share of stale
+    entries is information: caches are set up to do that.
 
 What to do
     See how requests choose the version on these replicas: label, default version, worker processes that were not
@@ -66,13 +66,13 @@ def _served(mine: Sequence[Stale], events: Events, frames: Frames, limits: Limit
     stale, total = sum(s.answered for s in mine), _lookups(model, mine, frames)
     names = tuple(sorted({s.replica for s in mine}))
     basis = frames.order.filter((pl.col("model") == model) & (pl.col("version") == newer))["basis"][0]
-    unused = _is_unused(model, newer, mine, frames)
+    everywhere = _is_everywhere(model, names, mine, frames)
     return Finding(
         rule="stale-serve",
-        severity=Severity.LOW if unused else _severity(stale, total, limits),
-        confidence=Confidence.MEDIUM if unused or basis == "observed" else Confidence.HIGH,
+        severity=Severity.LOW if everywhere else _severity(stale, total, limits),
+        confidence=Confidence.MEDIUM if everywhere or basis == "observed" else Confidence.HIGH,
         title=f"{model}: {older} still answers on {replicas(len(names))} after {newer} was loaded there",
-        summary=_summary(mine, names, stale, total, unused),
+        summary=_summary(mine, names, stale, total, everywhere),
         model=model,
         replicas=names,
         version_from=newer,
@@ -104,10 +104,15 @@ def _lookups(model: str, mine: Sequence[Stale], frames: Frames) -> int:
     return int(inside["lookups"].sum())
 
 
-def _is_unused(model: str, newer: str, mine: Sequence[Stale], frames: Frames) -> bool:
-    """Is the newer version served by nobody, and what is served no version that was told to be gone?"""
-    served = frames.totals.filter((pl.col("model") == model) & (pl.col("version") == newer))["lookups"].sum()
-    return not served and all(s.how == "alone" for s in mine)
+def _is_everywhere(model: str, names: Sequence[str], mine: Sequence[Stale], frames: Frames) -> bool:
+    """Does every replica that answers for the model do so, with no line against it?
+
+    Then the newer version is not promoted yet, or what is the default was switched back: by somebody, most likely.
+    """
+    first, last = min(s.first for s in mine), max(s.last for s in mine)
+    near = (pl.col("model") == model) & (pl.col("cache") != "model") & (pl.col("lookups") > 0)
+    there = frames.counts.filter(near & (pl.col("first") >= first) & (pl.col("last") <= last))["replica"]
+    return set(there.drop_nulls().to_list()) <= set(names) and all(s.how == "alone" for s in mine)
 
 
 def _severity(stale: int, total: int, limits: Limits) -> Severity:
@@ -115,7 +120,7 @@ def _severity(stale: int, total: int, limits: Limits) -> Severity:
     return Severity.HIGH if much else Severity.MEDIUM
 
 
-def _summary(mine: Sequence[Stale], names: Sequence[str], stale: int, total: int, unused: bool) -> str:
+def _summary(mine: Sequence[Stale], names: Sequence[str], stale: int, total: int, everywhere: bool) -> str:
     one = mine[0]
     hows = sorted({s.how for s in mine})
     said = f"{listed(names, 5)} loaded {one.newer} from {min(s.loaded for s in mine):%H:%M:%S} UTC on; {stale:,} of"
@@ -123,8 +128,8 @@ def _summary(mine: Sequence[Stale], names: Sequence[str], stale: int, total: int
         f" {total:,} lookups of the model since then got {one.older} there ({percent(stale / max(total, 1))}), for up"
     )
     said += f" to {lasting(max((s.last - s.loaded).total_seconds() for s in mine))}."
-    if unused:
-        return f"{said} No replica serves {one.newer}: not promoted yet, or requests do not reach it."
+    if everywhere:
+        return f"{said} No replica serves {one.newer} then: it is not promoted yet, or was switched off again."
     return f"{said} That is stale: {'; '.join(_WHY[how] for how in hows)}."
 
 

@@ -37,7 +37,7 @@ from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import lasting, listed, percent, replicas
 from cachelog.metrics.lines import load_line, served_line
-from cachelog.metrics.rollout import Pause, Split, answered, pauses, splits
+from cachelog.metrics.rollout import Pause, Split, answered, skews
 
 _SHOWN = 2  # replicas of each side whose lines are cited
 _MEANT = {
@@ -50,8 +50,9 @@ _MEANT = {
 
 def detect(events: Events, frames: Frames, limits: Limits) -> list[Finding]:
     """Return one finding for each model with a split that is no stopped rollout, and for each that lasted too long."""
-    now = [_split(s, events, frames) for s in splits(frames, limits) if s.verdict in _MEANT]
-    return now + [_pause(p, events, frames) for p in pauses(frames, limits)]
+    now, over = skews(frames, limits)
+    told = [_split(s, events, frames) for s in now if s.verdict in _MEANT]
+    return told + [_pause(p, events, frames) for p in over]
 
 
 def _split(split: Split, events: Events, frames: Frames) -> Finding:

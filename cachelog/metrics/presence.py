@@ -175,6 +175,8 @@ def _verdict(expected: float, usual: float, real: int, spread: float, limits: Li
     """
     if real < limits.gap_peers * max(usual, 1.0):
         return "all silent"
+    if usual < 1:
+        return "idle"
     shift = math.log1p(expected / usual)
     deviation = math.sqrt(spread * (1 / max(real, 1) + 1 / max(usual, 1.0)))
     rise = math.log(real / usual)

@@ -95,6 +95,28 @@ class Split:
         return (self.took[-1].at - self.took[0].at).total_seconds() if self.took else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A rollout that is complete, and stood still in its middle."""
+
+    model: str
+    version: str
+    basis: str
+    before: tuple[TakeUp, ...]  # by time
+    after: tuple[TakeUp, ...]
+    usual: float  # seconds: its longest pause otherwise
+
+    @property
+    def start(self) -> datetime:
+        """Return when the last replica took it up before it stood still."""
+        return self.before[-1].at
+
+    @property
+    def end(self) -> datetime:
+        """Return when the next one did."""
+        return self.after[0].at
+
+
 @dataclass(frozen=True)
 class _Fleet:
     """What is known of the replicas, for all models."""
@@ -112,7 +134,24 @@ class _Fleet:
 
 def splits(frames: Frames, limits: Limits) -> list[Split]:
     """Return the models whose replicas differ at the end of the log, by name; at most one split a model."""
+    return _splits(_fleet(frames, limits), limits)
+
+
+def skews(frames: Frames, limits: Limits) -> tuple[list[Split], list[Pause]]:
+    """Return the splits at the end of the log, and the rollouts that stood still and went on, by model.
+
+    A rollout stood still when its longest pause is beyond METHODS §4's grace and beyond its own pace.
+    """
     fleet = _fleet(frames, limits)
+    found = []
+    for model, mine in sorted(fleet.runs.items()):
+        if model not in fleet.swapped:
+            ranks = sorted({run.ord for runs in mine.values() for run in runs})
+            found += [pause for rank in ranks if (pause := _stood_still(model, rank, mine, fleet, limits))]
+    return _splits(fleet, limits), found
+
+
+def _splits(fleet: _Fleet, limits: Limits) -> list[Split]:
     found = (_split(model, mine, fleet, limits) for model, mine in sorted(fleet.runs.items()))
     return [split for split in found if split and (split.asked or split.model not in fleet.swapped)]
 
@@ -299,40 +338,6 @@ def answered(split: Split, frames: Frames) -> tuple[int | None, int | None]:
     total = int(mine["lookups"].sum())
     stale = int(mine.join(old, on=["replica", "version"], how="semi")["lookups"].sum())
     return (stale, total) if total else (None, None)
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """A rollout that is complete, and stood still in its middle."""
-
-    model: str
-    version: str
-    basis: str
-    before: tuple[TakeUp, ...]  # by time
-    after: tuple[TakeUp, ...]
-    usual: float  # seconds: its longest pause otherwise
-
-    @property
-    def start(self) -> datetime:
-        """Return when the last replica took it up before it stood still."""
-        return self.before[-1].at
-
-    @property
-    def end(self) -> datetime:
-        """Return when the next one did."""
-        return self.after[0].at
-
-
-def pauses(frames: Frames, limits: Limits) -> list[Pause]:
-    """Return the rollouts whose longest pause is beyond METHODS §4's grace and beyond their own pace, by model."""
-    fleet = _fleet(frames, limits)
-    found = []
-    for model, mine in sorted(fleet.runs.items()):
-        if model in fleet.swapped:
-            continue
-        ranks = sorted({run.ord for runs in mine.values() for run in runs})
-        found += [pause for rank in ranks if (pause := _stood_still(model, rank, mine, fleet, limits))]
-    return found
 
 
 def _stood_still(

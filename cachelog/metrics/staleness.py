@@ -66,8 +66,10 @@ def _cells(frames: Frames, limits: Limits) -> pl.DataFrame:
     )  # fmt: skip
     long = (pl.col("last") - pl.col("first")) >= grace
     old = old.filter((pl.col("lookups") >= limits.stale_lookups) & long)
-    new = late.filter(pl.col("ord") >= pl.col("top")).join(old.select(*_RUN, "version", until="last"), on=list(_RUN))
-    newly = new.filter(pl.col("first") <= pl.col("until")).group_by(*_RUN, pl.col("version_right")).agg(
+    new = late.filter(pl.col("ord") >= pl.col("top")).join(
+        old.select(*_RUN, "version", since="first", until="last"), on=list(_RUN)
+    )
+    newly = new.filter(pl.col("first").is_between("since", "until")).group_by(*_RUN, pl.col("version_right")).agg(
         newly=pl.col("lookups").sum(), new_misses=pl.col("misses").sum()
     )  # fmt: skip
     both = old.join(newly, left_on=[*_RUN, "version"], right_on=[*_RUN, "version_right"], how="left")
