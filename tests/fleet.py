@@ -32,6 +32,7 @@ class E:
     n: int = 1
     reason: str | None = None
     seconds: float | None = None
+    digest: str | None = None
 
 
 def at(seconds: float) -> datetime:
@@ -53,7 +54,7 @@ def table(events: Sequence[E]) -> pl.DataFrame:
         {
             "ts": at(e.at), "source": 0, "line": i, "replica": e.replica, "op": e.op, "outcome": e.outcome, "model": e.model,
             "cache": e.cache or ("default" if e.op == "lookup" else "model"), "version": e.version, "reason": e.reason,
-            "n": e.n, "seconds": e.seconds,
+            "n": e.n, "seconds": e.seconds, "digest": e.digest,
         }
         for i, e in enumerate(events, 1)
     ]  # fmt: skip

@@ -233,7 +233,8 @@ def ab_arms(seed: int) -> Scenario:
     it = replace(it, base=replace(it.base, resident=resident))
     rest = [pod for pod in it.pods if pod not in arm]
     steps = [*restart(it, arm[0], _when(it, 0.3, 0.5), it.new), *restart(it, rest[0], _when(it, 0.5, 0.7), it.old)]
-    return happen(it, steps, forbid=HEALTHY)
+    told = Expected("version-skew", it.model, tuple(rest), it.old, it.new)
+    return happen(it, steps, expect=(told,), forbid=(Forbidden("version-skew"), *HEALTHY))
 
 
 def pinned_restart(seed: int) -> Scenario:
@@ -244,8 +245,9 @@ def pinned_restart(seed: int) -> Scenario:
     it = plot("pinned-restart", seed)
     pinned = it.pods[0]
     steps = [*deploy(it, it.pods[1:], _when(it, 0.2, 0.3)), *restart(it, pinned, _when(it, 0.6, 0.7), it.old)]
-    rules = ("version-regression", "version-flapping", "rollback", "load-failure", "replica-restart")
-    return happen(it, steps, forbid=tuple(Forbidden(rule, "info") for rule in rules))
+    rules = ("version-regression", "version-flapping", "rollback", "load-failure", "replica-restart", "version-skew")
+    found = Expected("stuck-rollout", it.model, (pinned,), it.old, it.new)
+    return happen(it, steps, expect=(found,), forbid=tuple(Forbidden(rule, "info") for rule in rules))
 
 
 def several_resident(seed: int) -> Scenario:
@@ -295,7 +297,8 @@ def clock_skew(seed: int) -> Scenario:
     slow, fast = some(it, 2)
     steps = deploy(it, it.pods, _when(it, 0.3, 0.5))
     forbid = (*_NO_ALARM, Forbidden("rollback", "info"), Forbidden("miss-rate-shift", "medium"))
-    return happen(it, steps, skew={slow: -85.0, fast: 70.0}, forbid=forbid)
+    found = tuple(Expected("clock-skew", replicas=(pod,)) for pod in (slow, fast))
+    return happen(it, steps, skew={slow: -85.0, fast: 70.0}, expect=found, forbid=forbid)
 
 
 def late_lines(seed: int) -> Scenario:
@@ -309,7 +312,27 @@ def log_gap(seed: int) -> Scenario:
     it = plot("log-gap", seed)
     at = _when(it, 0.3, 0.5)
     forbid = (*_NO_ALARM, Forbidden("rollback", "info"), Forbidden("miss-rate-shift", "medium"))
-    return happen(it, deploy(it, it.pods, at), gaps=((it.pods[0], at - 120.0, at + 360.0),), forbid=forbid)
+    found = Expected("log-gap", replicas=it.pods[:1], at=at - 120.0, tolerance_s=30.0)
+    gap = (it.pods[0], at - 120.0, at + 360.0)
+    return happen(it, deploy(it, it.pods, at), gaps=(gap,), expect=(found,), forbid=forbid)
+
+
+def stuck_rollout(seed: int) -> Scenario:
+    """A rolling deploy stops before the last third of the fleet, and no line says why."""
+    it = plot("stuck-rollout", seed)
+    left = it.pods[-max(1, len(it.pods) // 3) :]
+    at = _when(it, 0.2, 0.4)
+    steps = deploy(it, [pod for pod in it.pods if pod not in left], at)
+    found = Expected("stuck-rollout", it.model, left, it.old, it.new, at, 60.0)
+    forbid = (Forbidden("version-skew", "info"), Forbidden("version-regression"), Forbidden("rollback", "info"))
+    return happen(it, steps, expect=(found,), forbid=(*forbid, *_only_this_model(it, "stuck-rollout", "stale-serve")))
+
+
+def drained(seed: int) -> Scenario:
+    """A replica is taken out of rotation for some minutes and put back; the others take its traffic over."""
+    it = plot("drained", seed)
+    at, (pod,) = _when(it, 0.3, 0.5), some(it, 1)
+    return happen(it, [Step(at, "leave", pod), Step(at + 500.0, "join", pod)], forbid=HEALTHY)
 
 
 # -- back on purpose --------------------------------------------------------------------------------
@@ -521,7 +544,7 @@ SCENARIOS: dict[str, Callable[[int], Scenario]] = {
     factory.__name__.replace("_", "-"): factory
     for factory in (
         steady, rolling_deploy, rolling_restart, slow_rollout, restart_during_rollout, canary_promoted, ab_arms,
-        pinned_restart, several_resident, on_demand_old, scale_up, clock_skew, late_lines, log_gap, rollback_announced,
+        pinned_restart, several_resident, on_demand_old, scale_up, clock_skew, late_lines, log_gap, stuck_rollout, drained, rollback_announced,
         rollback_silent, canary_abort, blue_green_back, stale_restart, stale_poll, stale_no_unloads, stale_most,
         stale_repaired, stale_skewed, stale_truncated, stale_costly, flapping, load_failure, crash_loop, model_thrash,
         smaller_cache, shorter_ttl, new_keys,

@@ -2,6 +2,7 @@
 
 An effect is a shift of the miss rate or a cold start; a cause is a version event or a restart. A cause fits as far as
 the extra misses lie on its replicas and its replicas have extra misses (their F-measure), and as far as it came before.
+A rollout that stopped where its version fails to load needs no such weighing.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from cachelog.contract.rule import Frames
 from cachelog.contract.wording import lasting, percent
 
 EFFECTS = frozenset({"miss-rate-shift", "cold-start"})
-CAUSES = frozenset({"version-regression", "version-flapping", "rollback", "load-failure", "replica-restart"})
+CAUSES = frozenset(
+    {"version-regression", "version-flapping", "rollback", "load-failure", "replica-restart", "mutable-version"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +36,23 @@ def link(findings: Sequence[Finding], frames: Frames, limits: Limits) -> list[Fi
     """Return the findings, effects with their causes and causes with at least the severity of what they explain."""
     causes = [f for f in findings if f.rule in CAUSES]
     linked = [_explained(f, causes, frames, limits) if f.rule in EFFECTS and _rises(f) else f for f in findings]
+    linked = [_held_up(f, linked) if f.rule == "stuck-rollout" else f for f in linked]
     brought = {f.fingerprint: [e for e in linked if e.caused_by == f.fingerprint] for f in linked}
     return [_charged(f, brought[f.fingerprint]) for f in linked]
+
+
+def _held_up(stuck: Finding, findings: Sequence[Finding]) -> Finding:
+    """Return a stopped rollout with the failed loads of its version as its cause, where all that are behind fail."""
+    same = (
+        f for f in findings if f.rule == "load-failure" and (f.model, f.version_to) == (stuck.model, stuck.version_to)
+    )
+    failed = next((f for f in same if set(f.replicas) & set(stuck.replicas)), None)
+    if failed is None:
+        return stuck
+    share = len(set(failed.replicas) & set(stuck.replicas)) / len(stuck.replicas)
+    why = f"the version fails to load on {percent(share)} of the replicas that are behind"
+    cause = Cause(failed.fingerprint, None, Confidence.HIGH if share == 1 else Confidence.MEDIUM, why)
+    return replace(stuck, causes=(cause,), caused_by=failed.fingerprint if share == 1 else None)
 
 
 def _rises(finding: Finding) -> bool:
@@ -47,7 +65,8 @@ def _charged(finding: Finding, effects: Sequence[Finding]) -> Finding:
     Its own figure is against the other replicas meanwhile, and too low where they share a cache with its own. What was
     meant, a rollback, stays information however much it cost.
     """
-    sure = [e for e in effects if e.causes[0].confidence is not Confidence.LOW and e.rule == "miss-rate-shift"]
+    rules = ("miss-rate-shift", "stuck-rollout")
+    sure = [e for e in effects if e.causes[0].confidence is not Confidence.LOW and e.rule in rules]
     if not sure or finding.rule == "rollback":
         return finding
     own = [(e.causes[0].share or 0.0, e.impact) for e in sure if finding.model in (None, e.model)]

@@ -47,6 +47,51 @@ class Limits:
     stale_critical: float = 0.10  # share of a model's lookups answered by the older version (METHODS §7)
     stale_high: int = 1000  # lookups answered by the older version
 
+    # -- stuck-rollout, version-skew ----------------------------------------------------------
+    rollout_grace_s: float = (
+        600.0  # a rollout that goes on takes up its next replica sooner (unless its pauses say more)
+    )
+    rollout_pauses: float = 3.0  # times its own longest pause between two replicas (METHODS §4: times its span)
+    rollout_sure_s: float = 1800.0  # METHODS §4's fixed grace: from then on it is certain
+    rollout_stall: float = 4.0  # times its longest pause otherwise: it stood still, though it went on
+    canary_fleet: int = 3  # in a fleet of so many, one replica is no canary but a third of it
+    arms_s: float = 7200.0  # two versions for so long, each on half of the fleet or so, are meant (METHODS §4)
+
+    # -- log-gap ------------------------------------------------------------------------------
+    gap_s: float = 60.0  # a shorter silence loses little, and pauses of a process take as long
+    gap_lines: float = 30.0  # lines expected in it: that there is none is by chance e^-30
+    gap_peers: float = 0.2  # of the others' usual lines: with fewer it is the fleet that is silent
+    gap_z: float = 4.0  # standard deviations between lost lines and lost traffic, to tell one from the other
+    gap_habit: int = 2  # more such silences of one replica, or of the fleet, are how it works
+    gap_edge_s: float = 120.0  # a restart, load or unload so near to it explains it
+    gap_medium_s: float = 300.0  # longer ones can hide a whole incident
+
+    # -- mutable-version ----------------------------------------------------------------------
+    digests_most: int = 4  # of a version; more are digests of requests, of entries or of files
+    digests_lookups: int = 20  # of a digest on a replica: fewer are an odd line
+
+    # -- stale-serve --------------------------------------------------------------------------
+    stale_grace_s: float = (
+        60.0  # after a load, lookups under way and late lines may show the older version (METHODS §4)
+    )
+    stale_lookups: int = 30  # by the older version, or of stale entries; fewer are odd lines
+    stale_alone: float = 0.05  # of them at most the newer version answers meanwhile: next to none
+    stale_expected: float = 10.0  # misses that they should have had: by chance none once in 20,000
+    stale_share: float = 0.01  # of the lookups: fewer stale entries are not worth a word
+    stale_much: float = 0.2  # of the lookups of a minute
+    stale_times: float = 3.0  # times the share in the rest of the log
+
+    # -- clock-skew ---------------------------------------------------------------------------
+    clock_off_s: float = 20.0  # clocks that are kept in time differ by far less; shipping of lines takes seconds
+    clock_peers: int = 3  # of two replicas nobody can tell which is off
+    clock_blocks: int = 8  # groups of neighbouring lines: fewer may be one late batch
+    clock_lines: int = 50  # lookups of a replica: its first and last tell when its log begins and ends
+    clock_slack_ends_s: float = 3.0  # logs that are cut together begin and end together up to this, and ...
+    clock_pauses: float = 6.0  # ... so many of its mean pauses between lines: by chance e^-6
+    clock_rollouts: int = 2  # by one alone, it was just earlier
+    clock_step_s: float = 600.0  # files put together in the wrong order go back by more
+    clock_zone_s: float = 1740.0  # half an hour, nearly: the smallest difference of time zones there is
+
     # -- load-failure, replica-restart --------------------------------------------------------
     restarts: int = 3  # within restart_s: a rollout restarts a replica once, an operator perhaps twice
     restart_s: float = 3600.0
@@ -130,6 +175,9 @@ class Limits:
             skew_s=min(self.skew_s, seconds / 12),
             dwell_s=min(self.dwell_s, seconds / 6),
             hold_s=min(self.hold_s, seconds / 4),
+            rollout_grace_s=min(self.rollout_grace_s, seconds / 6),
+            gap_s=min(self.gap_s, seconds / 6),
+            stale_grace_s=min(self.stale_grace_s, seconds / 12),
             shift_pending_s=min(self.shift_pending_s, seconds / 6),
             settle_look_s=min(self.settle_look_s, seconds / 12),
         )

@@ -62,3 +62,27 @@ def _cited(line: pl.DataFrame, role: str) -> Evidence | None:
         return None
     source, number, time = line.select("source", "line", "ts").row(0)
     return Evidence(source, number, time, role)
+
+
+def any_line(
+    events: Events,
+    frames: Frames,
+    replica: str,
+    *,
+    role: str,
+    before: datetime | None = None,
+    since: datetime | None = None,
+) -> Evidence | None:
+    """Return the last line of a replica up to `before`, or its first one from `since` on, whatever it says."""
+    time = pl.col("ts") <= before if before is not None else pl.col("ts") >= since
+    told = frames.changes.filter((pl.col("replica") == replica) & time).select("source", "line", "ts")
+    near = timedelta(minutes=2)
+    close = pl.col("ts") >= before - near if before is not None else pl.col("ts") <= (since or datetime.max) + near
+    rows = events.all().filter(time & close & (pl.col("replica").cast(pl.String) == replica))
+    both = pl.concat([told.lazy(), rows.select("source", "line", "ts")])
+    one = (
+        both.top_k(1, by=["ts", "source", "line"])
+        if before is not None
+        else both.bottom_k(1, by=["ts", "source", "line"])
+    )
+    return _cited(one.collect(), role)
