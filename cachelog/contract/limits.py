@@ -88,9 +88,10 @@ class Limits:
     churn_medium: int = 20  # cycles: loads take seconds each, requests wait
     slow_ratio: float = 3.0  # of the medians: disks and networks vary by less
     slow_s: float = 2.0  # difference of the medians
-    slow_loads: int = 4  # on either side
+    slow_loads: int = 3  # on either side
+    slow_orders: int = 50  # in so many orders of the loads at least the later ones would not all be the longer ones
     slow_p: float = 1e-3  # of the rank sum, times the places where the step may be
-    slow_high_s: float = 60.0  # a minute longer: rollouts and restarts outlast their time limits
+    slow_medium_s: float = 10.0  # longer each: a rollout over a fleet takes minutes more
 
     # -- cold-start ---------------------------------------------------------------------------
     wave_gap_s: float = 300.0  # loads and restarts of one model closer than this are one rollout

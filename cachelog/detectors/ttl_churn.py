@@ -17,8 +17,8 @@ How it decides
 
 When it stays quiet
     Where the time to live is what it was: entries that were filled together after a cold start expire together, and
-    traffic that asks less often meets more expired entries. Where the logs do not show it, a rise is medium at most, and
-    none right after a cold start. Caches whose entries always expired: information, from half of the lookups on.
+    traffic that asks less often meets more expired entries. Where the logs do not show it, a rise is medium at most,
+    and none right after a cold start. Caches whose entries always expired: information, from half of the lookups on.
 
 What to do
     Look for the change of the time to live at the onset: a deploy of configuration, a default of a new library. If it

@@ -30,6 +30,7 @@ from cachelog.contract.events import Events
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
 from cachelog.metrics.emptied import Span, emptied, last_before, silently_emptied
+from cachelog.metrics.herds import HERDS, herds
 from cachelog.metrics.lifetimes import Ages, Edge, Floats, beyond, edges
 from cachelog.metrics.reuse import (
     EVICT,
@@ -75,6 +76,7 @@ class Explained:
     wrong: float
     ttl: Mapping[tuple[str, str], tuple[Edge, ...]]
     shared: frozenset[tuple[str, str]]  # (model, cache) of which all replicas share one
+    herds: pl.DataFrame  # metrics/herds.py
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def explained(events: Events, frames: Frames, limits: Limits) -> Explained:
     words = words_of(events)
     modulus = max(1, -(-int(frames.totals["lookups"].sum()) // limits.causes_rows))
     span = Span((frames.start - _EPOCH) // _MICRO, (frames.end - _EPOCH) // _MICRO)
-    cells, shared = list[pl.DataFrame](), set[tuple[str, str]]()
+    cells, crowds, shared = list[pl.DataFrame](), [pl.DataFrame(schema=HERDS)], set[tuple[str, str]]()
     ttl: dict[tuple[str, str], tuple[Edge, ...]] = {}
     for models in batches(frames, words, modulus, limits):
         rows = rows_of(events, words, models, modulus)
@@ -104,11 +106,17 @@ def explained(events: Events, frames: Frames, limits: Limits) -> Explained:
         batch, common = _batch(rows, words, span, limits)
         cause, found = _causes_of(batch, frames, limits)
         cells.append(_cells(batch, cause, frames))
+        crowds.append(_herds(batch, cause, limits))
         ttl |= found
         names = words.places.rows()
         shared |= {names[p] for p in np.flatnonzero(common).tolist()}
     table = _completed(cells, frames, modulus)
-    return Explained(table, modulus, _uncertainty(table, modulus), ttl, frozenset(shared))
+    return Explained(table, modulus, _uncertainty(table, modulus), ttl, frozenset(shared), pl.concat(crowds))
+
+
+def _herds(batch: Batch, cause: Ints, limits: Limits) -> pl.DataFrame:
+    cold = np.isin(cause, [COLD, FLUSH, VERSION]).astype(np.int64)
+    return herds(batch, fill_times(batch.rows, batch.words, limits), cold, limits)
 
 
 def batches(frames: Frames, words: Words, modulus: int, limits: Limits) -> Iterator[list[str]]:
@@ -257,7 +265,7 @@ def _infer(batch: Batch, at: Ints, cause: Ints, open_: Mask, limits: Limits) -> 
 def _sample(batch: Batch, at: Ints, cause: Ints, wanted: Mask, limits: Limits) -> dict[int, Ints]:
     """Return per place that is wanted where lookups of known entries stand, all of some entries.
 
-    Hits, and misses that nothing explains so far or that expired: what else ended an entry says nothing about lifetimes.
+    Hits, and misses that nothing explains so far or that expired: what else ended an entry says nothing about it.
     """
     told = batch.told
     useful = told.before >= 0

@@ -136,3 +136,12 @@ def first_misses(events: Events, scene: Scene, role: str) -> tuple[Evidence, ...
 def _of(events: Events, scene: Scene) -> pl.LazyFrame:
     mine = events.of(scene.model).filter((pl.col("op") == "lookup") & (pl.col("cache") == scene.cache))
     return mine.filter(pl.col("replica").is_in(list(scene.replicas))) if scene.replicas else mine
+
+
+def misses_of_key(events: Events, scene: Scene, key: int, role: str) -> tuple[Evidence, ...]:
+    """Return the first misses of a key in a scene."""
+    found = _of(events, scene).filter(
+        (pl.col("outcome") == "miss") & (pl.col("key") == key) & pl.col("ts").is_between(scene.start, scene.end)
+    )
+    rows = found.bottom_k(2 * _PAIRS, by=_PLACE).select("source", "line", "ts").collect().sort("ts", "source", "line")
+    return tuple(Evidence(source, line, ts, role) for source, line, ts in rows.iter_rows())
