@@ -109,7 +109,7 @@ class Limits:
     # -- causes of misses ---------------------------------------------------------------------
     causes_rows: int = 20_000_000  # lookups whose causes are found exactly; of more, a sample of keys is followed
     causes_batch: int = 1_000_000  # lookups looked at together: 150 bytes each
-    causes_sample: int = 100_000  # lookups of a model and cache from which lifetimes and scopes are read
+    causes_sample: int = 100_000  # lookups of a model and cache from which lifetimes are read
     fill_s: float = 1.0  # how long a fill takes where misses have no latency (METHODS §5)
     fill_share: float = (
         0.95  # of the fills of a model are over within what is taken for the time of a fill (METHODS §5)
@@ -119,6 +119,7 @@ class Limits:
     warm_share: float = 0.5  # of the period at most
     flush_alive: float = 0.1  # share of the entries asked for again after a flush that were there: clocks are not exact
     flush_entries: int = 20  # entries asked for again that must be gone to call it a flush without a line
+    scope_rows: int = 20_000  # lookups of a model and cache from which its scope is read
     scope_pairs: int = 30  # lookups right after a miss elsewhere that show whether replicas share a cache
     lifetime_lookups: int = 200  # from fewer no lifetime is read
     lifetime_misses: int = 20  # on either side of the edge

@@ -10,8 +10,8 @@ Why it matters
 
 How it decides
     Lines of loads and of unloads or evictions of loaded models. A cycle is a load of the version that the replica
-    dropped before it, without another version in between (METHODS §4: thrash). Three cycles within ten minutes on a replica
-    are churn, and so are three whose median time from drop to load is under a minute.
+    dropped before it, without another version in between (METHODS §4: thrash). Three cycles within ten minutes on a
+    replica are churn, and so are three whose median time from drop to load is under a minute.
 
 When it stays quiet
     Changes of version (version-flapping), restarts (replica-restart), models that are loaded on demand now and then.

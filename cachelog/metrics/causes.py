@@ -29,9 +29,9 @@ import polars as pl
 from cachelog.contract.events import Events
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
-from cachelog.metrics.emptied import Span, emptied, last_before, silently_emptied
+from cachelog.metrics.emptied import NEVER, Span, emptied, last_before, silently_emptied
 from cachelog.metrics.herds import HERDS, herds
-from cachelog.metrics.lifetimes import Ages, Edge, Floats, beyond, edges
+from cachelog.metrics.lifetimes import Ages, Edge, Floats, ages_at, beyond, edges
 from cachelog.metrics.reuse import (
     EVICT,
     EXPIRED,
@@ -89,6 +89,7 @@ class Batch:
     scope: Ints  # per row: whose cache it is, the replica's number or 0 where all share one
     told: History
     span: Span
+    fill: Ints  # per label: how long a fill takes, in microseconds
 
 
 @lru_cache(maxsize=1)
@@ -116,7 +117,7 @@ def explained(events: Events, frames: Frames, limits: Limits) -> Explained:
 
 def _herds(batch: Batch, cause: Ints, limits: Limits) -> pl.DataFrame:
     cold = np.isin(cause, [COLD, FLUSH, VERSION]).astype(np.int64)
-    return herds(batch, fill_times(batch.rows, batch.words, limits), cold, limits)
+    return herds(batch, cold, limits)
 
 
 def batches(frames: Frames, words: Words, modulus: int, limits: Limits) -> Iterator[list[str]]:
@@ -140,7 +141,7 @@ def _batch(rows: Rows, words: Words, span: Span, limits: Limits) -> tuple[Batch,
     common = shared_places(rows, place, words.places.height, limits)
     scope = np.where(common[place], 0, rows.replica)
     told = history(rows, ids(rows, rows.label, scope))
-    return Batch(rows, words, place, scope, told, span), common
+    return Batch(rows, words, place, scope, told, span, fill_times(rows, words, limits)), common
 
 
 def _causes_of(batch: Batch, frames: Frames, limits: Limits) -> tuple[Ints, dict[tuple[str, str], tuple[Edge, ...]]]:
@@ -151,22 +152,21 @@ def _causes_of(batch: Batch, frames: Frames, limits: Limits) -> tuple[Ints, dict
     again = told.before[at] >= 0
     evicted = told.evicted[at] > told.before[at]
     expired = (told.kind[at] == EXPIRED) | (told.expired[at] > told.before[at])
-    flushed = again & emptied(batch, at, frames, limits)
-    duplicate = again & _is_duplicate(batch, at, limits)
+    flushed = emptied(batch, at, frames, limits)
+    duplicate = again & _is_duplicate(batch, at)
     first = np.flatnonzero(~again & ~evicted & ~expired)
     cause[first] = _first_lookups(batch, at[first], limits)
-    for which, word in ((flushed, FLUSH), (duplicate, DUPLICATE), (evicted, CAPACITY), (expired, TTL)):
+    for which, word in ((flushed != NEVER, FLUSH), (duplicate, DUPLICATE), (evicted, CAPACITY), (expired, TTL)):
         cause[which] = word
-    open_ = again & (cause == UNEXPLAINED)
-    found = _infer(batch, at, cause, open_, limits)
+    found = _infer(batch, at, cause, (again & (cause == UNEXPLAINED), flushed), limits)
     cause[_near_failures(batch, at, frames, limits)] = ERROR
     return cause, found
 
 
-def _is_duplicate(batch: Batch, at: Ints, limits: Limits) -> Mask:
+def _is_duplicate(batch: Batch, at: Ints) -> Mask:
     """Was the entry missed within the time that a fill of its model takes?"""
     told, before = batch.told, batch.told.before[at]
-    fill = fill_times(batch.rows, batch.words, limits)[batch.rows.label[told.order[at]]]
+    fill = batch.fill[batch.rows.label[told.order[at]]]
     return np.asarray((before >= 0) & (told.kind[before] >= MISS) & (told.ts[at] - told.ts[before] <= fill))
 
 
@@ -190,7 +190,7 @@ def _first_lookups(batch: Batch, at: Ints, limits: Limits) -> Ints:
     here = _earliest(ids(some, place, scope), ts)
     anywhere = _earliest(ids(some, place), ts)
     warm = _warm_times(batch, limits)[place]
-    cache = _earliest(mixed((place * (int(scope.max(initial=0)) + 1) + scope).astype(np.uint64)), ts)
+    cache = _first_of(place * (int(scope.max(initial=0)) + 1) + scope, ts)
     known = anywhere < span.start + warm
     young = cache + warm > ts
     cause = np.where(known | young, COLD, NEW)
@@ -209,6 +209,13 @@ def _earliest(hashes: np.typing.NDArray[np.uint64], ts: Ints) -> Ints:
     return found
 
 
+def _first_of(code: Ints, ts: Ints) -> Ints:
+    """Return per row the first time of its small number; rows are in order of time."""
+    first: Ints = np.zeros(int(code.max(initial=0)) + 1, np.int64)
+    first[code[::-1]] = ts[::-1]
+    return first[code]
+
+
 def _of_later_version(batch: Batch, firsts: Ints, anywhere: Ints, warm: Ints) -> Mask:
     """Where keys name their version, none is asked for of two: then the keys of a version that came are no new keys."""
     rows, labels = batch.rows, batch.rows.label[firsts]
@@ -216,8 +223,7 @@ def _of_later_version(batch: Batch, firsts: Ints, anywhere: Ints, warm: Ints) ->
     place, ts = batch.place[firsts], rows.ts[firsts]
     if not (many[place] > 1).any():
         return np.zeros(len(firsts), np.bool_)
-    came = _earliest(mixed(labels.astype(np.uint64)), ts)
-    began = _earliest(mixed(place.astype(np.uint64)), ts)
+    came, began = _first_of(labels, ts), _first_of(place, ts)
     later = came > began
     again = np.bincount(place, weights=(later & (anywhere < came)).astype(np.float64), minlength=len(many))
     all_ = np.bincount(place, weights=later.astype(np.float64), minlength=len(many))
@@ -240,9 +246,14 @@ def _warm_times(batch: Batch, limits: Limits) -> Ints:
     return np.asarray(np.minimum(found, most), np.int64)
 
 
-def _infer(batch: Batch, at: Ints, cause: Ints, open_: Mask, limits: Limits) -> dict[tuple[str, str], tuple[Edge, ...]]:
-    """Give misses of known entries that nothing explains the causes that ages show; `cause` is written to."""
-    told = batch.told
+def _infer(
+    batch: Batch, at: Ints, cause: Ints, known: tuple[Mask, Ints], limits: Limits
+) -> dict[tuple[str, str], tuple[Edge, ...]]:
+    """Give misses of known entries that nothing explains the causes that ages show; `cause` is written to.
+
+    `known`: which misses these are, and when the cache of each miss was emptied.
+    """
+    told, (open_, flushed) = batch.told, known
     place = batch.place[told.order[at]]
     names = batch.words.places.rows()
     waiting = np.bincount(place[open_ | (cause == TTL)], minlength=len(names))
@@ -250,16 +261,34 @@ def _infer(batch: Batch, at: Ints, cause: Ints, open_: Mask, limits: Limits) -> 
     found: dict[tuple[str, str], tuple[Edge, ...]] = {}
     for p in np.flatnonzero(waiting >= limits.lifetime_misses).tolist():
         mine = np.flatnonzero(open_ & (place == p))
-        edge = _by_age(told, at, cause, mine, asked[p], limits)
-        if edge:
-            found[names[p]] = tuple(edge)
+        ttl = _by_age(told, at, cause, mine, asked[p], limits)
+        if ttl:
+            found[names[p]] = tuple(ttl)
         rest = mine[cause[mine] == UNEXPLAINED]
         silent = silently_emptied(told, asked[p], batch.span, limits)
         gone = last_before(silent, told.ts[at[rest]]) >= told.ts[told.before[at[rest]]]
         cause[rest[gone]] = FLUSH
-        rest = rest[~gone]
-        _by_idleness(told, at, cause, rest, asked[p], found.get(names[p], ()), limits)
+        room = _by_idleness(told, at, cause, rest[~gone], asked[p], ttl, limits)
+        if room:
+            aged = mine[cause[mine] == TTL] if ttl else mine[:0]
+            emptied_ = np.flatnonzero((cause == FLUSH) & (flushed != NEVER) & (place == p))
+            _evicted_before(told, at, cause, aged, _expiry(told, at[aged], ttl), room)
+            _evicted_before(told, at, cause, emptied_, flushed[emptied_], room)
     return found
+
+
+def _expiry(told: History, at: Ints, ttl: Sequence[Edge]) -> Ints:
+    """Return when entries expired; of those filled before the log, when they did at the latest."""
+    if not len(at):
+        return at
+    since = told.ts[np.where(told.filled[at] >= 0, told.filled[at], told.start[at])]
+    return since + ages_at(since, ttl)
+
+
+def _evicted_before(told: History, at: Ints, cause: Ints, which: Ints, ended: Ints, room: Sequence[Edge]) -> None:
+    """Entries that had been left alone for so long when something else ended them had been evicted before."""
+    left = ended - told.ts[told.before[at[which]]]
+    cause[which[beyond(told.ts[at[which]], left, room, 1.0)]] = CAPACITY
 
 
 def _sample(batch: Batch, at: Ints, cause: Ints, wanted: Mask, limits: Limits) -> dict[int, Ints]:
@@ -302,26 +331,27 @@ def _by_age(told: History, at: Ints, cause: Ints, mine: Ints, asked: Ints, limit
 
 def _by_idleness(
     told: History, at: Ints, cause: Ints, mine: Ints, asked: Ints, ttl: Sequence[Edge], limits: Limits
-) -> None:
+) -> list[Edge]:
     """Find how long entries stay that are not asked for, and mark the misses of those left alone for longer.
 
-    An edge without any blur is a time to live that begins anew with each lookup.
+    An edge without any blur is a time to live that begins anew with each lookup, and is not returned.
     """
     if len(mine) < limits.lifetime_misses:
-        return
+        return []
     alive = told.kind[asked] < MISS
     if ttl:
         since = told.ts[np.where(told.filled[asked] >= 0, told.filled[asked], told.start[asked])]
-        young = ~beyond(since, told.ts[asked] - since, list(ttl), 1.0 / limits.lifetime_sharp)
+        young = ~beyond(since, told.ts[asked] - since, ttl, 1.0 / limits.lifetime_sharp)
         asked, alive = asked[alive | young], alive[alive | young]
     idle = told.ts[asked] - told.ts[told.before[asked]]
     found = edges(Ages(told.ts[asked], idle, alive), limits, sharp=False)
     if not found:
-        return
+        return []
     left = told.ts[at[mine]] - told.ts[told.before[at[mine]]]
     gone = beyond(told.ts[at[mine]], left, found, 1.0 / limits.lifetime_blur)
     exact = all(edge.errors <= limits.ttl_idle for edge in found)
     cause[mine[gone]] = TTL if exact else CAPACITY
+    return [] if exact else found
 
 
 def _near_failures(batch: Batch, at: Ints, frames: Frames, limits: Limits) -> Mask:

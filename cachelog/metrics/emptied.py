@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from cachelog.contract.limits import Limits
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 
 #: Lines after which a cache may be empty.
 OPS = ("restart", "flush", "load", "unload")
+NEVER = int(np.iinfo(np.int64).min)
 _REL = 44  # bits of microseconds since the start: half a year
+_CONTROLS = 20  # times in each cache to which lines are compared
+_ENOUGH = 5.0  # entries that should have been left: none of them is no chance (e^-5)
 _GRID = 2000  # times at which a flush that left no line is looked for
 
 
@@ -36,14 +40,17 @@ class Span:
 
 def last_before(times: Ints, ts: Ints) -> Ints:
     """Return the last of some sorted times that is no later; the beginning of time where there is none."""
-    padded = np.concatenate([[np.iinfo(np.int64).min], times])
+    padded = np.concatenate([[NEVER], times])
     return np.asarray(padded[np.searchsorted(times, ts, side="right")])
 
 
-def emptied(batch: Batch, at: Ints, frames: Frames, limits: Limits) -> Mask:
-    """Mark misses since whose entry's last lookup a line says that their cache was emptied, and it was."""
+def emptied(batch: Batch, at: Ints, frames: Frames, limits: Limits) -> Ints:
+    """Return for each miss when, since its entry's last lookup, a line says that the cache was emptied, and it was.
+
+    Microseconds of the epoch, NEVER for not.
+    """
     told = batch.told
-    found = np.zeros(len(at), np.bool_)
+    found = np.full(len(at), NEVER)
     events = _events(batch, frames)
     if not len(events[0]):
         return found
@@ -52,20 +59,24 @@ def emptied(batch: Batch, at: Ints, frames: Frames, limits: Limits) -> Mask:
         return found
     real.sort()
     row = told.order[at]
-    scope = _scope(batch, batch.place[row], batch.scope[row])
-    now = (scope << _REL) + told.ts[at] - batch.span.start
-    last = last_before(real, now)
-    before = (scope << _REL) + told.ts[np.maximum(told.before[at], 0)] - batch.span.start
-    return np.asarray((told.before[at] >= 0) & (last > before))
+    begin = (_scope(batch, batch.place[row], batch.scope[row]) << _REL) - batch.span.start
+    last = last_before(real, begin + told.ts[at])
+    since = (told.before[at] >= 0) & (last > begin + told.ts[np.maximum(told.before[at], 0)])
+    return np.where(since, last - begin, NEVER)
 
 
 def _scope(batch: Batch, place: Ints, scope: Ints) -> Ints:
     return place * (int(batch.rows.replica.max(initial=0)) + 1) + scope
 
 
+def _scopes(batch: Batch) -> Ints:
+    """Return the caches that there are, each a place and whose it is in one number."""
+    return np.flatnonzero(np.bincount(_scope(batch, batch.place, batch.scope)))
+
+
 def _events(batch: Batch, frames: Frames) -> tuple[Ints, Ints]:
     """Return (scope and time in one number, place and kind in one number) of lines after which a cache may be empty."""
-    pairs = np.unique(_scope(batch, batch.place, batch.scope))
+    pairs = _scopes(batch)
     width = int(batch.rows.replica.max(initial=0)) + 1
     names = frames.totals["replica"].drop_nulls().unique().sort()
     numbers = pl.DataFrame({"replica": names, "number": names.cast(pl.Categorical()).to_physical().cast(pl.Int64) + 1})
@@ -97,22 +108,39 @@ def _events(batch: Batch, frames: Frames) -> tuple[Ints, Ints]:
 
 
 def _proven(batch: Batch, events: tuple[Ints, Ints], limits: Limits) -> Mask:
-    """Mark the events of a kind and place after which nearly nothing was left, of what was asked for again."""
+    """Mark the events of a kind and place after which much less was left than at other times.
+
+    Of what is asked for again. Where that is too little to tell, restarts and flushes are taken at their word.
+    """
     told = batch.told
     again = np.flatnonzero((told.before >= 0) & (told.kind != EVICT) & (told.kind != EXPIRE))
-    step = max(1, len(again) // (4 * limits.causes_sample))
+    step = max(1, len(again) // limits.causes_sample)
     again = again[told.start[again] % step == 0] if step > 1 else again
     row = told.order[again]
     scope = _scope(batch, batch.place[row], batch.scope[row]) << _REL
     since, until = (scope + t - batch.span.start for t in (told.ts[told.before[again]], told.ts[again]))
     hit = told.kind[again] < MISS
-    alive, dead = (
-        np.searchsorted(np.sort(since[w]), events[0]) - np.searchsorted(np.sort(until[w]), events[0])
-        for w in (hit, ~hit)
+    covers = [(np.sort(since[w]), np.sort(until[w])) for w in (hit, ~hit)]
+    codes = _scopes(batch)
+    times = np.linspace(0, batch.span.end - batch.span.start, _CONTROLS + 2)[1:-1].astype(np.int64)
+    usual = _left(
+        covers,
+        ((codes[:, None] << _REL) + times).ravel(),
+        np.repeat(codes // (int(batch.rows.replica.max()) + 1), _CONTROLS),
     )
-    size = int(events[1].max()) + 1
-    left, gone = (np.bincount(events[1], weights=n, minlength=size) for n in (alive, dead))
-    return np.asarray((gone > 0) & (left <= limits.flush_alive * (left + gone)))[events[1]]
+    found = _left(covers, *events)
+    share = (usual[0] / np.maximum(usual.sum(0), 1))[np.arange(found.shape[1]) // len(OPS)]
+    expected = share * found.sum(0)
+    word = np.isin(np.arange(found.shape[1]) % len(OPS), [OPS.index("restart"), OPS.index("flush")])
+    few = expected < _ENOUGH
+    real = (found[1] > 0) & (found[0] <= limits.flush_alive * expected) & (~few | word)
+    return np.asarray(real)[events[1]]
+
+
+def _left(covers: list[tuple[Ints, Ints]], times: Ints, group: Ints) -> npt.NDArray[np.float64]:
+    """Return, per group of times, how many stretches that end with a hit, and with a miss, cover them."""
+    alive, dead = (np.searchsorted(a, times) - np.searchsorted(b, times) for a, b in covers)
+    return np.array([np.bincount(group, weights=n) for n in (alive, dead)])
 
 
 def silently_emptied(told: History, asked: Ints, span: Span, limits: Limits) -> Ints:
@@ -124,8 +152,8 @@ def silently_emptied(told: History, asked: Ints, span: Span, limits: Limits) -> 
         np.searchsorted(np.sort(since[w]), grid) - np.searchsorted(np.sort(until[w]), grid) for w in (hit, ~hit)
     )
     usual = np.median(alive[alive + dead > 0]) if (alive + dead > 0).any() else 0
-    gone = (dead >= limits.flush_entries) & (alive <= limits.flush_alive * dead) & (dead >= usual / 2)
-    gone &= usual >= limits.flush_entries
+    gone = (dead >= limits.flush_entries) & (alive <= limits.flush_alive * np.minimum(dead, usual))
+    gone &= (dead >= usual / 2) & (usual >= limits.flush_entries)
     runs = np.flatnonzero(gone)
     if not len(runs):
         return runs

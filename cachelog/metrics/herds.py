@@ -25,11 +25,8 @@ HERDS: pl.Schema = pl.Schema(
 )
 
 
-def herds(batch: Batch, fill: Ints, expected: Ints, limits: Limits) -> pl.DataFrame:
-    """Return HERDS of a batch, sorted.
-
-    `fill` is as fill_times gives it; `expected` is 1 for each miss of the history that a cold cache explains.
-    """
+def herds(batch: Batch, expected: Ints, limits: Limits) -> pl.DataFrame:
+    """Return HERDS of a batch, sorted; `expected` is 1 for each miss of the history that a cold cache explains."""
     told = batch.told
     row = told.order[told.misses]
     in_time = np.argsort(row)
@@ -39,7 +36,7 @@ def herds(batch: Batch, fill: Ints, expected: Ints, limits: Limits) -> pl.DataFr
     ts, label = few.ts[entry], few.label[entry]
     code = ids(few, few.label)[entry]
     apart = np.ones(len(ts), np.bool_)
-    apart[1:] = (code[1:] != code[:-1]) | (ts[1:] - ts[:-1] > fill[label[1:]])
+    apart[1:] = (code[1:] != code[:-1]) | (ts[1:] - ts[:-1] > batch.fill[label[1:]])
     starts = np.flatnonzero(apart)
     size = np.diff(np.append(starts, len(ts)))
     big = size >= limits.herd_misses
@@ -55,7 +52,7 @@ def herds(batch: Batch, fill: Ints, expected: Ints, limits: Limits) -> pl.DataFr
         pl.Series("key", few.key[entry][first]), pl.Series("start", ts[first]).cast(HERDS["start"]),
         pl.Series("end", ts[last]).cast(HERDS["end"]), misses=size[kept], caches=caches[kept],
     )  # fmt: skip
-    typed = found.select(pl.col(name).cast(dtype) for name, dtype in HERDS.items())
+    typed: pl.DataFrame = found.select(pl.col(name).cast(dtype) for name, dtype in HERDS.items())
     return typed.sort("model", "cache", "start", "key")
 
 

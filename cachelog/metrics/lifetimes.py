@@ -9,6 +9,7 @@ from misses with the fewest errors, is found exactly, by dynamic programming ove
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,13 +68,15 @@ def edges(ages: Ages, limits: Limits, *, sharp: bool) -> list[Edge]:
     return found
 
 
-def beyond(time: Ints, age: Ints, found: list[Edge], slack: float) -> Mask:
-    """Mark the ages that are beyond the edge of their time, with a slack; at times without one, the nearest counts."""
-    if not found:
-        return np.zeros(len(time), np.bool_)
+def ages_at(time: Ints, found: Sequence[Edge]) -> Ints:
+    """Return the age of the edge at each time, in microseconds; at times without one, the nearest counts."""
     middles = np.array([(one.until + two.since) // 2 for one, two in itertools.pairwise(found)], np.int64)
-    limit = np.array([one.age for one in found]) * slack
-    return np.asarray(age >= limit[np.searchsorted(middles, time, side="right")])
+    return np.array([one.age for one in found], np.int64)[np.searchsorted(middles, time, side="right")]
+
+
+def beyond(time: Ints, age: Ints, found: Sequence[Edge], slack: float) -> Mask:
+    """Mark the ages that are beyond the edge of their time, with a slack."""
+    return np.asarray(age >= ages_at(time, found) * slack)
 
 
 def _bin(age: Ints) -> Ints:

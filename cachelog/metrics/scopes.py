@@ -17,7 +17,7 @@ _RATIO = 2.0  # ... and how many times as many: clocks that differ make a few
 
 def shared_places(rows: Rows, place: Ints, places: int, limits: Limits) -> Mask:
     """Return per (model, cache) whether all replicas share one cache."""
-    step = np.maximum(1, -(-np.bincount(place, minlength=places) // limits.causes_sample)).astype(np.uint64)
+    step = np.maximum(1, -(-np.bincount(place, minlength=places) // limits.scope_rows)).astype(np.uint64)
     lookup = (rows.kind != EVICT) & (rows.kind != EXPIRE)
     some = np.flatnonzero(lookup & ((rows.key >> np.uint64(20)) % step[place] == 0))
     few = taken(rows, some)
