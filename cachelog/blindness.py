@@ -26,6 +26,14 @@ def limits(
     return tuple(notes)
 
 
+def sampled(modulus: int, wrong: float) -> tuple[LimitNote, ...]:
+    """Return what is said where the causes of misses were found for one key of so many."""
+    if modulus == 1:
+        return ()
+    what = f"the causes of misses were found for one key in {modulus} and scaled up"
+    return (LimitNote(f"{what}, shares within {wrong:.1%}", "the exact number of misses of each cause"),)
+
+
 def _unread(inputs: Sequence[InputReport]) -> Iterator[LimitNote]:
     for item in inputs:
         if item.note:

@@ -27,6 +27,7 @@ from cachelog.ingest.seek import Span
 from cachelog.ingest.stage import Asked, stage
 from cachelog.ingest.staged import Staged
 from cachelog.metrics import residency, windows
+from cachelog.metrics.causes import by_model, explained
 from cachelog.rooms import detectors, dialects, envelopes
 
 __all__ = ["DEFAULT", "Options", "analyze", "context", "engine", "fixed_offset", "inspect"]
@@ -103,16 +104,21 @@ def _analyzed(staged: Staged, options: Options, spool: str | None) -> Report:
     frames = _frames(events, rare, options)
     if frames is None:
         return _report(staged, (), (), (), frames)
-    return _told(staged, frames, _detect(events, frames, options.limits), options, spool)
+    return _told(staged, (events, frames), _detect(events, frames, options.limits), options, spool)
 
 
-def _told(staged: Staged, frames: Frames, found: Found, options: Options, spool: str | None) -> Report:
+def _told(
+    staged: Staged, known: tuple[Events, Frames], found: Found, options: Options, spool: str | None
+) -> Report:  # fmt: skip
     """Link and rank what was found, and cite the lines."""
+    events, frames = known
     ranked = rank.rank(link(rank.named(found[0]), frames, options.limits))
     asked = _asked(ranked, options)
     hidden = sum(f.severity > Severity.INFO for f in ranked) - sum(f.severity > Severity.INFO for f in asked)
-    report = _report(staged, windows.models(frames), _cited(asked, staged, spool), found[1], frames)
-    return replace(report, hidden=hidden)
+    causes = explained(events, frames, _fitted(options.limits, frames))
+    models = windows.models(frames, by_model(causes, frames))
+    report = _report(staged, models, _cited(asked, staged, spool), found[1], frames)
+    return replace(report, hidden=hidden, limits=(*report.limits, *blindness.sampled(causes.modulus, causes.wrong)))
 
 
 def inspect(paths: Sequence[str], options: Options = Options(), progress: Progress | None = None) -> Report:
@@ -217,9 +223,13 @@ def _span(events: Events, rare: pl.DataFrame) -> tuple[datetime, datetime] | Non
     return (start, end) if isinstance(start, datetime) and isinstance(end, datetime) else None
 
 
+def _fitted(limits: Limits, frames: Frames) -> Limits:
+    return limits.for_span((frames.end - frames.start).total_seconds())
+
+
 def _detect(events: Events, frames: Frames, asked: Limits) -> Found:
     """Run every rule; one that raises costs only itself and is named in the report."""
-    limits = asked.for_span((frames.end - frames.start).total_seconds())
+    limits = _fitted(asked, frames)
     found: list[Finding] = []
     errors: list[str] = []
     for rule, module in detectors().items():

@@ -69,7 +69,7 @@ def merge(folders: Sequence[str], files: Sequence[str], options: Options) -> Rep
     frames = pipeline._frames(events, rare, options)
     if frames is None:
         return pipeline._report(read, (), (), (), None)
-    return pipeline._told(read, frames, found, options, None)
+    return pipeline._told(read, (events, frames), found, options, None)
 
 
 def _found(files: Sequence[str]) -> Found:

@@ -137,7 +137,8 @@ class Envelopes(Writer):
         """Return a text as an array of its bytes, mostly."""
         r = self.random
         raw = r.choice([b"INFO x", "é".encode(), b"\xff", b"\x1b[1mx", b"a\n", b""])
-        return str([*raw, *r.choice([[], [], [], [256], [-1], [1.5]])])
+        more: list[float] = r.choice([[], [], [], [256], [-1], [1.5]])
+        return str([*raw, *more])
 
 
 def _put(tree: dict[str, object], path: str, value: object) -> None:

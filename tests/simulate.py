@@ -21,6 +21,9 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 HIT, MISS, STALE, EXPIRED = range(4)  # EXPIRED is the miss of an entry that outlived its time
+#: Why a lookup missed; `cold`: never in this cache, `new-keys`: of a key that the step of that name made up.
+CAUSES = ("cold", "new-keys", "version-change", "ttl", "capacity", "flush", "duplicate")
+COLD, NEW, VERSION, TTL, CAPACITY, FLUSH, DUPLICATE = range(len(CAUSES))
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class CacheRules:
     capacity: int
     ttl: float = math.inf
     grace: float = 0.0
+    fill: float = 0.0  # seconds that it takes to fill an entry; who asks meanwhile misses too
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,7 @@ class Lookups:
     key: Ints
     outcome: Ints
     seconds: Floats
+    cause: Ints  # index into CAUSES of a miss, -1 of what is none
 
 
 @dataclass(frozen=True)
@@ -272,6 +277,15 @@ def _named_versions(traffic: Traffic, chance: Floats) -> Ints:
 
 
 @dataclass
+class _Past:
+    """What became of entries; a cache is known by its replica (0 where it is shared) and model."""
+
+    gone: dict[tuple[int, int, int], int] = field(default_factory=dict)  # (cache, entry) -> cause of its end
+    ready: dict[tuple[int, int, int], float] = field(default_factory=dict)  # when its fill is done
+    asked: set[tuple[int, int, int]] = field(default_factory=set)  # (cache, key), of any version
+
+
+@dataclass
 class _Fleet:
     """The state of the fleet while steps happen."""
 
@@ -280,6 +294,7 @@ class _Fleet:
     rules: list[CacheRules]  # by model
     caches: list[list[OrderedDict[int, float]]]  # by replica, then model; a shared cache stands in every replica
     out: set[int]  # replicas out of rotation
+    past: _Past
 
 
 def _fleet(scenario: Scenario) -> _Fleet:
@@ -291,7 +306,7 @@ def _fleet(scenario: Scenario) -> _Fleet:
     }
     one = [OrderedDict[int, float]() for _ in models]
     caches = [one if scenario.shared else [OrderedDict[int, float]() for _ in models] for _ in replicas]
-    return _Fleet(scenario, resident, [scenario.cache] * len(models), caches, set())
+    return _Fleet(scenario, resident, [scenario.cache] * len(models), caches, set(), _Past())
 
 
 def _apply(fleet: _Fleet, step: Step) -> None:
@@ -305,6 +320,10 @@ def _apply(fleet: _Fleet, step: Step) -> None:
         held.add(version) if step.what == "load" else held.discard(version)
     elif step.what == "restart":
         _restart(fleet, at)
+    elif step.what == "flush":
+        for replica in range(len(fleet.caches)) if at < 0 else [at]:
+            for model in chosen:
+                _clear(fleet, replica, model)
     elif step.what in ("join", "leave"):
         fleet.out.discard(at) if step.what == "join" else fleet.out.add(at)
     elif step.what in ("resize", "ttl"):
@@ -316,7 +335,14 @@ def _restart(fleet: _Fleet, replica: int) -> None:
     for model in range(len(fleet.rules)):
         fleet.resident[replica, model] = set()
         if not fleet.scenario.shared:
-            fleet.caches[replica][model].clear()
+            _clear(fleet, replica, model)
+
+
+def _clear(fleet: _Fleet, replica: int, model: int) -> None:
+    place = 0 if fleet.scenario.shared else replica
+    for entry in fleet.caches[replica][model]:
+        fleet.past.gone[place, model, entry] = FLUSH
+    fleet.caches[replica][model].clear()
 
 
 def _retune(fleet: _Fleet, step: Step, models: Iterable[int]) -> None:
@@ -325,9 +351,10 @@ def _retune(fleet: _Fleet, step: Step, models: Iterable[int]) -> None:
         size = int(step.value) if step.what == "resize" else old.capacity
         ttl = step.value if step.what == "ttl" else old.ttl
         fleet.rules[model] = CacheRules(size, ttl, old.grace)
-        for caches in fleet.caches:
+        for replica, caches in enumerate(fleet.caches):
             while len(caches[model]) > size:
-                caches[model].popitem(last=False)
+                entry = caches[model].popitem(last=False)[0]
+                fleet.past.gone[0 if fleet.scenario.shared else replica, model, entry] = CAPACITY
 
 
 def _served_version(fleet: _Fleet, replica: int, model: int, named: int) -> int:
@@ -362,6 +389,7 @@ class _Served:
     version: Ints
     key: Ints
     outcome: Ints
+    cause: Ints
     luck: Floats
 
 
@@ -369,9 +397,9 @@ def _serve(scenario: Scenario, asked: _Asked) -> tuple[_Served, list[Step]]:
     """Answer every lookup; those that nobody could answer are gone. Also returns evictions, as steps."""
     fleet, evicted = _fleet(scenario), list[Step]()
     parts = [_answer_rows(fleet, asked, rows, evicted) for rows in _stretches(scenario, asked, fleet)]
-    t, model, replica, version, key, outcome, luck = (np.concatenate(part) for part in zip(*parts, strict=True))
-    logged = t >= 0
-    served = _Served(*(column[logged] for column in (t, model, replica, version, key, outcome, luck)))
+    columns = [np.concatenate(part) for part in zip(*parts, strict=True)]
+    logged = columns[0] >= 0
+    served = _Served(*(column[logged] for column in columns))
     return served, [step for step in evicted if step.at >= 0]
 
 
@@ -394,22 +422,51 @@ def _answer_rows(fleet: _Fleet, asked: _Asked, rows: slice, evicted: list[Step])
     ok = replica >= 0
     served = version[model, named, np.maximum(replica, 0)][ok]
     t, model, key, replica = asked.t[rows][ok], model[ok], asked.key[rows][ok], replica[ok]
-    outcome = _outcomes(fleet, (t, model, replica, served, key), evicted)
-    return t, model, replica, served, key, outcome, asked.luck[rows][ok]
+    outcome, cause = _outcomes(fleet, (t, model, replica, served, key), evicted)
+    return t, model, replica, served, key, outcome, cause, asked.luck[rows][ok]
 
 
 _KEYS = 1 << 32  # an entry of a cache is version * _KEYS + key
 
 
-def _outcomes(fleet: _Fleet, columns: Sequence[npt.NDArray[np.generic]], evicted: list[Step]) -> Ints:
-    outcomes = []
+def _outcomes(
+    fleet: _Fleet, columns: Sequence[npt.NDArray[np.generic]], evicted: list[Step]
+) -> tuple[Ints, Ints]:  # fmt: skip
+    outcomes, causes = [], []
     rows = zip(*(column.tolist() for column in columns), strict=True)
+    past = fleet.past
     for t, model, replica, version, key in rows:
-        outcome, gone = ask(fleet.caches[replica][model], version * _KEYS + key, t, fleet.rules[model])
+        place, entry = 0 if fleet.scenario.shared else replica, version * _KEYS + key
+        if t < past.ready.get((place, model, entry), -math.inf):
+            outcomes.append(MISS)
+            causes.append(DUPLICATE)
+            continue
+        outcome, gone = ask(fleet.caches[replica][model], entry, t, fleet.rules[model])
         outcomes.append(outcome)
+        causes.append(_cause(fleet, outcome, (place, model, entry), key))
+        if outcome != HIT and fleet.rules[model].fill:
+            past.ready[place, model, entry] = t + fleet.rules[model].fill
         if gone is not None:
+            past.gone[place, model, gone] = CAPACITY
             evicted.append(_eviction(fleet.scenario, gone, t, model, replica))
-    return np.array(outcomes, dtype=np.int64)
+    return np.array(outcomes, dtype=np.int64), np.array(causes, dtype=np.int64)
+
+
+def _cause(fleet: _Fleet, outcome: int, entry: tuple[int, int, int], key: int) -> int:
+    """Say why a lookup missed, and remember it."""
+    place, model, _ = entry
+    known = (place, model, key) in fleet.past.asked
+    fleet.past.asked.add((place, model, key))
+    ended = fleet.past.gone.pop(entry, None)
+    if outcome in (HIT, STALE):
+        return -1
+    if outcome == EXPIRED:
+        return TTL
+    if ended is not None:
+        return ended
+    if known:
+        return VERSION
+    return NEW if key >= fleet.scenario.traffic[model].keys else COLD
 
 
 def _eviction(scenario: Scenario, entry: int, t: float, model: int, replica: int) -> Step:
@@ -458,7 +515,7 @@ def _logged(scenario: Scenario, served: _Served, rng: np.random.Generator) -> Lo
     rows = rows[kept[rows]]
     columns = (stamp, written, served.replica, served.model, served.version, served.key, served.outcome)
     stamp, written, replica, model, version, key, outcome = (column[rows] for column in columns)
-    return Lookups(stamp, written, replica, model, version, key, outcome, seconds[rows])
+    return Lookups(stamp, written, replica, model, version, key, outcome, seconds[rows], served.cause[rows])
 
 
 def _lost(scenario: Scenario, t: Floats, replica: Ints) -> npt.NDArray[np.bool_]:

@@ -14,7 +14,7 @@ from cachelog.contract.finding import Finding
 from cachelog.contract.rule import Frames
 from cachelog.rooms import detectors
 from tests.fleet import split
-from tests.simulate import HIT, STALE, Simulated
+from tests.simulate import EXPIRED, HIT, STALE, Simulated
 
 T0 = datetime(2026, 11, 20, 12, tzinfo=UTC)
 Floats = np.ndarray[tuple[int], np.dtype[np.float64]]
@@ -84,15 +84,16 @@ def complete(frame: pl.DataFrame) -> pl.DataFrame:
     return counted.with_columns(missing).select(pl.col(name).cast(dtype) for name, dtype in EVENT.items())
 
 
-def as_events(simulated: Simulated) -> pl.DataFrame:
-    """Return what the logs of a simulated run hold."""
+def as_events(simulated: Simulated, expired: bool = False) -> pl.DataFrame:
+    """Return what the logs of a simulated run hold; `expired`: misses say it when their entry had expired."""
     run, scenario = simulated.events.lookups, simulated.events.scenario
     names = [t.model for t in scenario.traffic]
     frame = pl.DataFrame(
         {
             "ts": run.stamp, "replica": [scenario.replicas[r] for r in run.replica], "model": [names[m] for m in run.model],
             "version": [scenario.traffic[m].versions[v] for m, v in zip(run.model, run.version, strict=True)],
-            "key": pl.Series(run.model.astype(np.int64) * 10_000_019 + run.key).hash(7), "seconds": run.seconds,
+            "key": _hashed(run.model, run.key), "seconds": run.seconds,
+            "reason": ["expired" if expired and o == EXPIRED else None for o in run.outcome],
             "outcome": ["hit" if o == HIT else "stale" if o == STALE else "miss" for o in run.outcome],
         }
     )  # fmt: skip
@@ -101,16 +102,31 @@ def as_events(simulated: Simulated) -> pl.DataFrame:
     )
 
 
+def _hashed(
+    model: np.ndarray[tuple[int], np.dtype[np.int64]], key: np.ndarray[tuple[int], np.dtype[np.int64]]
+) -> pl.Series:
+    return pl.Series("key", model.astype(np.int64) * 10_000_019 + key).hash(7)
+
+
 def _changes(simulated: Simulated) -> pl.DataFrame:
-    """Every logged change but what is no event of its own; a model pushed out is an eviction."""
+    """Every logged change but what is no event of its own; a model pushed out is an eviction, as is an entry."""
+    names = [t.model for t in simulated.events.scenario.traffic]
+    kept = [c for c in simulated.events.changes if c.op != "model_miss"]
     said = [
-        (c.stamp, c.op.replace("model_", ""), c.replica or None, c.model or None, c.version or None)
-        for c in simulated.events.changes
-        if c.op != "model_miss"
+        (c.stamp, c.op.replace("model_", ""), c.replica or None, c.model or None, c.version or None, c.seconds or None)
+        for c in kept
     ]
     columns = {"ts": pl.Int64()} | dict.fromkeys(["op", "replica", "model", "version"], pl.String())
-    frame = pl.DataFrame(said, schema=columns, orient="row")
-    return complete(_dated(frame).with_columns(source=pl.lit(1), cache=pl.lit("model")))
+    frame = pl.DataFrame(said, schema=columns | {"seconds": pl.Float64()}, orient="row")
+    model = np.array([names.index(c.model) if c.model in names else -1 for c in kept], np.int64)
+    entry = pl.Series("entry", [c.op == "evict" for c in kept], pl.Boolean())
+    keys = _hashed(model, np.array([c.key for c in kept], np.int64))
+    named = _dated(frame).with_columns(
+        source=pl.lit(1),
+        cache=pl.when(entry | (pl.col("op") == "flush")).then(pl.lit("default")).otherwise(pl.lit("model")),
+        key=pl.when(entry).then(keys),
+    )
+    return complete(named)
 
 
 def _dated(frame: pl.DataFrame) -> pl.DataFrame:

@@ -2,7 +2,9 @@
 
 An effect is a shift of the miss rate or a cold start; a cause is a version event or a restart. A cause fits as far as
 the extra misses lie on its replicas and its replicas have extra misses (their F-measure), and as far as it came before.
-A rollout that stopped where its version fails to load needs no such weighing.
+A rollout that stopped where its version fails to load needs no such weighing. What the keys show of a shift
+(evictions, expiry, new keys) stands between the two: it is the cause of the shift where no event fits as well, and
+else another effect of the event.
 """
 
 from __future__ import annotations
@@ -14,12 +16,13 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from cachelog.contract.finding import Cause, Confidence, Finding
+from cachelog.contract.finding import Cause, Confidence, Finding, Severity
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import lasting, percent
 
 EFFECTS = frozenset({"miss-rate-shift", "cold-start"})
+SHOWN = frozenset({"eviction-thrash", "ttl-churn", "new-keys", "stampede"})  # by keys, of the misses themselves
 CAUSES = frozenset(
     {"version-regression", "version-flapping", "rollback", "load-failure", "replica-restart", "mutable-version"}
 )
@@ -35,7 +38,10 @@ class _Candidate:
 def link(findings: Sequence[Finding], frames: Frames, limits: Limits) -> list[Finding]:
     """Return the findings, effects with their causes and causes with at least the severity of what they explain."""
     causes = [f for f in findings if f.rule in CAUSES]
-    linked = [_explained(f, causes, frames, limits) if f.rule in EFFECTS and _rises(f) else f for f in findings]
+    shown = [f for f in findings if f.rule in SHOWN and f.severity > Severity.INFO]
+    shown = [_explained(f, _fitting(f, causes, frames, limits), limits) for f in shown]
+    of_itself = {f.fingerprint: f for f in shown}
+    linked = [of_itself.get(f.fingerprint) or _linked(f, causes, shown, frames, limits) for f in findings]
     linked = [_held_up(f, linked) if f.rule == "stuck-rollout" else f for f in linked]
     brought = {f.fingerprint: [e for e in linked if e.caused_by == f.fingerprint] for f in linked}
     return [_charged(f, brought[f.fingerprint]) for f in linked]
@@ -78,10 +84,29 @@ def _charged(finding: Finding, effects: Sequence[Finding]) -> Finding:
     return replace(finding, severity=max([finding.severity, *(e.severity for e in sure)]), impact=impact)
 
 
-def _explained(effect: Finding, causes: Sequence[Finding], frames: Frames, limits: Limits) -> Finding:
+def _linked(
+    finding: Finding, causes: Sequence[Finding], shown: Sequence[Finding], frames: Frames, limits: Limits
+) -> Finding:  # fmt: skip
+    """Link an effect to the events behind it, or where none fits as well to what the keys show of it."""
+    if finding.rule not in EFFECTS or not _rises(finding):
+        return finding
+    mine = [s for s in shown if (s.model, s.cache) == (finding.model, finding.cache)]
+    events, near = (_fitting(finding, some, frames, limits) for some in (causes, mine))
+    from_events = _explained(finding, events, limits)
+    if not near or finding.rule != "miss-rate-shift":
+        return from_events
+    behind = bool(near[0].finding.causes) or (events[:1] and events[0].score >= limits.link_nearer * near[0].score)
+    return from_events if from_events.causes and behind else _explained(finding, near, limits)
+
+
+def _fitting(effect: Finding, causes: Sequence[Finding], frames: Frames, limits: Limits) -> list[_Candidate]:
+    """Return the causes in scope, the best first."""
     extra = _extra_by_replica(effect, frames)
     found = [_candidate(effect, cause, extra, limits) for cause in causes if _in_scope(effect, cause, frames)]
-    found = sorted(found, key=lambda c: (-c.score, c.finding.fingerprint))
+    return sorted(found, key=lambda c: (-c.score, c.finding.fingerprint))
+
+
+def _explained(effect: Finding, found: Sequence[_Candidate], limits: Limits) -> Finding:
     total = sum(c.score for c in found) + limits.link_unknown
     if not found or found[0].score < limits.link_score or found[0].score / total < limits.link_least:
         return effect

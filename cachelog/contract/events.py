@@ -7,6 +7,7 @@ in Frames.changes. Parts may lie on disk: what reads them gets lazy frames and a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -46,6 +47,11 @@ class Part:
         """Return the names of the models."""
         return frozenset(self._spans)
 
+    def span(self, models: Sequence[str]) -> tuple[int, int] | None:
+        """Return the first and the last row of `words` that are of some models, which follow one another in order."""
+        found = [span for model in models if (span := self._spans.get(model))]
+        return (found[0][0], found[-1][1]) if found else None
+
     def of(self, model: str) -> pl.LazyFrame | None:
         """Return the EVENT rows of one model, None for none."""
         if (span := self._spans.get(model)) is None:
@@ -65,9 +71,12 @@ class Part:
         return replace(self, rows=kept if rows is None else kept.filter(rows))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Events:
-    """Lookups, evictions and expiries of entries: EVENT rows in no particular order, asked for by model."""
+    """Lookups, evictions and expiries of entries: EVENT rows in no particular order, asked for by model.
+
+    Equal to none but itself.
+    """
 
     parts: tuple[Part, ...]
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-
 #: Arrays of records in documents, as Layout.records begins: an element of them is a document of its own.
 DOCUMENTS = frozenset(
     (

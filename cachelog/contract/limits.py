@@ -123,6 +123,30 @@ class Limits:
     season_min_s: float = 1.5 * 86_400  # a span under this cannot tell a day's rhythm from a step
     week_min_s: float = 14 * 86_400  # two of each weekday
 
+    # -- eviction-thrash, ttl-churn, new-keys -------------------------------------------------
+    cause_share: float = 0.5  # of the extra misses of a rise have this cause: it is most of it
+    ttl_shorter: float = 0.8  # of what it was: a time to live jitters by less
+    stands_known: float = 0.5  # share of the lookups that miss for one cause all the time: worth a word
+    stands_medium: float = 0.7  # the cache does not work
+
+    # -- stampede -----------------------------------------------------------------------------
+    herd_misses: int = 5  # of one key while the first of them is being filled: two or three meet by chance
+    herd_everywhere: int = 10  # of one key at so many caches at once, where each has to fill its own
+    herd_share: float = 0.1  # of the misses of a model: fewer are no load worth a word
+    herd_medium: float = 0.2
+
+    # -- load-churn, load-slow ----------------------------------------------------------------
+    churn_cycles: int = 3  # load, drop, load of one version on one replica (METHODS §4)
+    churn_s: float = 600.0  # ... within this
+    churn_gap_s: float = 60.0  # median time from drop to load: it was dropped although it was needed (METHODS §4)
+    churn_medium: int = 20  # cycles: loads take seconds each, requests wait
+    slow_ratio: float = 3.0  # of the medians: disks and networks vary by less
+    slow_s: float = 2.0  # difference of the medians
+    slow_loads: int = 3  # on either side
+    slow_orders: int = 50  # in so many orders of the loads at least the later ones would not all be the longer ones
+    slow_p: float = 1e-3  # of the rank sum, times the places where the step may be
+    slow_medium_s: float = 10.0  # longer each: a rollout over a fleet takes minutes more
+
     # -- cold-start ---------------------------------------------------------------------------
     wave_gap_s: float = 300.0  # loads and restarts of one model closer than this are one rollout
     settle_max_s: float = 1800.0  # a cold start takes no longer (METHODS §1.5: 1.5 times its decay time)
@@ -136,6 +160,33 @@ class Limits:
     cold_z: float = 3.0  # standard deviations of the excess: chance does not do that
     settle_z: float = 1.64  # standard deviations above the level that still pass for it
 
+    # -- causes of misses ---------------------------------------------------------------------
+    causes_rows: int = 20_000_000  # lookups whose causes are found exactly; of more, a sample of keys is followed
+    causes_batch: int = 1_000_000  # lookups looked at together: 150 bytes each
+    causes_sample: int = 100_000  # lookups of a model and cache from which lifetimes are read
+    fill_s: float = 1.0  # how long a fill takes where misses have no latency (METHODS §5)
+    fill_share: float = (
+        0.95  # of the fills of a model are over within what is taken for the time of a fill (METHODS §5)
+    )
+    error_s: float = 1.0  # a miss so near to a failed load is part of it (METHODS §5)
+    warm_reuses: float = 3.0  # times the median time until a key is asked for again: then most keys have been seen
+    warm_share: float = 0.5  # of the period at most
+    flush_alive: float = 0.1  # share of the entries asked for again after a flush that were there: clocks are not exact
+    flush_entries: int = 20  # entries asked for again that must be gone to call it a flush without a line
+    scope_rows: int = 20_000  # lookups of a model and cache from which its scope is read
+    scope_pairs: int = 30  # lookups right after a miss elsewhere that show whether replicas share a cache
+    lifetime_lookups: int = 200  # from fewer no lifetime is read
+    lifetime_misses: int = 20  # on either side of the edge
+    lifetime_price: float = 0.02  # of the misses: a stretch of its own must explain so many more
+    lifetime_sharp: float = 1.1  # a time to live with jitter is sharp within so much (METHODS §5: bins 10 % wide)
+    lifetime_blur: float = 1.5  # the age at which a cache of 25 entries evicts varies by 1/sqrt(25), twice
+    lifetime_near: float = 1.5  # ages are near the edge within this factor
+    ttl_older: float = 0.01  # of the lookups beyond a time to live are hits (METHODS §5)
+    ttl_younger: float = 0.5  # of the lookups right before it are
+    ttl_idle: float = 0.002  # errors of an edge in the time since the last lookup that is a time to live all the same
+    lru_older: float = 0.05  # of the lookups beyond the age at which entries are evicted are hits
+    lru_younger: float = 0.95  # of those well before it are
+
     # -- attribution --------------------------------------------------------------------------
     link_slack_s: float = 60.0  # clocks: a cause may seem to come this long after its effect (METHODS §6.3)
     link_before_s: float = 600.0  # decay of the belief in a cause that came earlier
@@ -143,6 +194,7 @@ class Limits:
     link_other_model: float = 0.5  # prior of an event of another model on the same replicas
     link_unknown: float = 0.05  # prior of a cause that left no line
     link_score: float = 0.3  # fit of scope times fit of time: below it a cause is too far off to be named
+    link_nearer: float = 0.8  # of the fit of what the keys show: so well must an event fit to be the reason behind it
     link_least: float = 0.5  # belief from which on a finding is told as the effect of another
 
     # -- severity by harm (METHODS §7) --------------------------------------------------------

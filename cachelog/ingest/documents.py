@@ -1,9 +1,9 @@
-"""JSON documents over many lines, rewritten to lines: what tools print with indents, or as an array with a record a line.
+"""JSON documents over many lines, rewritten to lines: what tools print with indents, or an array with a record a line.
 
 Each record of a document, an element of its outermost array of records, becomes a line of its own where it begins, with
 the beginning of the document before it and its brackets closed behind it; the newlines within it follow. So a line is a
 document of one record, any envelope reads it, and what is cited is found where it is. A document without such an array
-becomes one line. What is incomplete, or no record, becomes a line that is no JSON; what stands between is left as it is.
+becomes one line. What is incomplete, or no record, becomes a line that is no JSON; what stands between is left alone.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def begins(head: bytes) -> bool:
 
 @dataclass(frozen=True)
 class _Marks:
-    """Brackets outside strings, how deep they are nested behind each, and whether it ends (or breaks off) in a string."""
+    """Brackets outside strings, how deep they nest behind each, and whether it ends (or breaks off) in a string."""
 
     at: _Places
     depth: _Places
@@ -73,7 +73,8 @@ def _escaped(data: npt.NDArray[np.uint8]) -> _Places:
     first = np.flatnonzero(np.diff(slashes, prepend=-2) > 1)
     lengths = np.diff(first, append=len(slashes))
     behind: _Places = slashes[first] + lengths
-    return behind[lengths % 2 == 1]
+    odd: _Places = behind[lengths % 2 == 1]
+    return odd
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Records of several lines, rewritten to lines that stand alone: CSV, journald's export format, and JSON documents.
 
-All need to know what came before a line: the header, the size of a binary field, or brackets. So they are rewritten while they
-are read, before lines are cut. The number of lines stays the same, so that what is cited is found in the file: what a
-record leaves over becomes lines that say nothing.
+All need to know what came before a line: the header, the size of a binary field, or brackets. So they are rewritten
+while they are read, before lines are cut. The number of lines stays the same, so that what is cited is found in the
+file: what a record leaves over becomes lines that say nothing.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -86,8 +87,9 @@ class Excursion:
         return self.after.odds / odds(self.rate_expected)
 
 
-def changes(frames: Frames, limits: Limits) -> list[tuple[Study, list[Excursion]]]:
-    """Return every series that has enough lookups with its lasting changes, by model and cache.
+@lru_cache(maxsize=1)
+def changes(frames: Frames, limits: Limits) -> tuple[tuple[Study, tuple[Excursion, ...]], ...]:
+    """Return every series that has enough lookups with its lasting changes, by model and cache: several rules ask.
 
     Where some replicas of a model went cold, these are also looked at by themselves (the rest would drown them out);
     what they show beyond the whole comes after it.
@@ -97,7 +99,7 @@ def changes(frames: Frames, limits: Limits) -> list[tuple[Study, list[Excursion]
     studies = [s for one in whole for s in (one, *_parts(one, cold, limits))]
     found = adjusted(_all_steps(studies, limits), limits.shift_fdr)
     told = [(studied, excursions(studied, steps, limits)) for studied, steps in zip(studies, found, strict=True)]
-    return _without_repeats(told, limits)
+    return tuple((studied, tuple(changed)) for studied, changed in _without_repeats(told, limits))
 
 
 def _parts(one: Study, cold: ColdEvents, limits: Limits) -> list[Study]:

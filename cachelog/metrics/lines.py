@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -10,6 +12,10 @@ from cachelog.contract.events import Events
 from cachelog.contract.finding import Evidence
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
+
+_PLACE = ["ts", "source", "line"]
+_LOOKED_AT = 200  # misses among which lines to cite are sought
+_PAIRS = 2  # cited
 
 
 def load_line(frames: Frames, model: str, replica: str, version: str, until: datetime, role: str) -> Evidence | None:
@@ -86,3 +92,80 @@ def any_line(
         else both.bottom_k(1, by=["ts", "source", "line"])
     )
     return _cited(one.collect(), role)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Where lines are looked for: lookups of a model in a cache, on some replicas or all, in a stretch of time."""
+
+    model: str
+    cache: str
+    replicas: tuple[str, ...]
+    start: datetime
+    end: datetime
+    shared: bool = False  # all replicas use one cache
+
+
+def misses_with_past(events: Events, scene: Scene, pasts: Sequence[str], role: tuple[str, str]) -> tuple[Evidence, ...]:
+    """Return the first misses of a scene whose key has a line of one of these ops before, each with that line.
+
+    `role`: what the line before shows, and what the miss shows.
+    """
+    mine = _of(events, scene)
+    first = mine.filter((pl.col("outcome") == "miss") & pl.col("ts").is_between(scene.start, scene.end))
+    misses = first.bottom_k(_LOOKED_AT, by=_PLACE).select(*_PLACE, "key", pl.col("replica").cast(pl.String)).collect()
+    op = pl.col("op").cast(pl.String)
+    before = events.of(scene.model).filter(
+        op.is_in(list(pasts))
+        & (pl.col("ts") <= scene.end)
+        & pl.col("key").is_in(misses["key"].drop_nulls().unique().to_list())
+    )
+    entry = ["key"] if scene.shared else ["key", "replica"]
+    lines = (
+        before.select(*_PLACE, "key", pl.col("replica").cast(pl.String)).collect().sort(_PLACE).select(*_PLACE, *entry)
+    )
+    asked = misses.sort(_PLACE).join_asof(
+        lines.rename({"ts": "past", "source": "past_source", "line": "past_line"}),
+        left_on="ts", right_on="past", by=entry, check_sortedness=False, allow_exact_matches=False,
+    )  # fmt: skip
+    told = asked.drop_nulls("past").head(_PAIRS)
+    rows = told.select("past_source", "past_line", "past", "source", "line", "ts").iter_rows()
+    return tuple(e for a, b, c, d, f, g in rows for e in (Evidence(a, b, c, role[0]), Evidence(d, f, g, role[1])))
+
+
+def first_lookups(events: Events, scene: Scene, role: str) -> tuple[Evidence, ...]:
+    """Return the first misses of a scene whose key nobody had asked for before."""
+    mine = _of(events, replace(scene, replicas=()))
+    first = mine.filter((pl.col("outcome") == "miss") & pl.col("ts").is_between(scene.start, scene.end))
+    misses = first.bottom_k(_LOOKED_AT, by=_PLACE).select(*_PLACE, "key").drop_nulls("key").collect()
+    known = (
+        mine.filter((pl.col("ts") < scene.start) & pl.col("key").is_in(misses["key"].unique().to_list()))
+        .select("key")
+        .unique()
+    )
+    new = (
+        misses.sort(_PLACE).unique("key", keep="first", maintain_order=True).join(known.collect(), on="key", how="anti")
+    )
+    rows = new.sort(_PLACE).head(_PAIRS + 1).select("source", "line", "ts").iter_rows()
+    return tuple(Evidence(source, line, ts, role) for source, line, ts in rows)
+
+
+def first_misses(events: Events, scene: Scene, role: str) -> tuple[Evidence, ...]:
+    """Return the first misses of a scene."""
+    found = _of(events, scene).filter((pl.col("outcome") == "miss") & pl.col("ts").is_between(scene.start, scene.end))
+    rows = found.bottom_k(_PAIRS + 1, by=_PLACE).select("source", "line", "ts").collect().sort("ts", "source", "line")
+    return tuple(Evidence(source, line, ts, role) for source, line, ts in rows.iter_rows())
+
+
+def _of(events: Events, scene: Scene) -> pl.LazyFrame:
+    mine = events.of(scene.model).filter((pl.col("op") == "lookup") & (pl.col("cache") == scene.cache))
+    return mine.filter(pl.col("replica").is_in(list(scene.replicas))) if scene.replicas else mine
+
+
+def misses_of_key(events: Events, scene: Scene, key: int, role: str) -> tuple[Evidence, ...]:
+    """Return the first misses of a key in a scene."""
+    found = _of(events, scene).filter(
+        (pl.col("outcome") == "miss") & (pl.col("key") == key) & pl.col("ts").is_between(scene.start, scene.end)
+    )
+    rows = found.bottom_k(2 * _PAIRS, by=_PLACE).select("source", "line", "ts").collect().sort("ts", "source", "line")
+    return tuple(Evidence(source, line, ts, role) for source, line, ts in rows.iter_rows())

@@ -24,6 +24,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COUNTED = ("hits", "misses", "stale", "bypass", "errors")
 _OUTCOME = {"hits": "hit", "misses": "miss", "stale": "stale", "bypass": "bypass", "errors": "error"}
 _TREND = 24  # points of the sparkline
+Causes = Mapping[tuple[str, str], Mapping[str, int]]  # of (model, cache): misses by cause
 
 COUNTS: pl.Schema = pl.Schema(
     dict.fromkeys(("model", "cache", "version", "replica"), pl.String())
@@ -118,13 +119,16 @@ def rate_known(cache: str, hits: int, stale: int) -> bool:
     return cache != "model" or hits + stale > 0
 
 
-def models(frames: Frames) -> tuple[ModelRow, ...]:
-    """Return the table of models: one row a model and cache, and one for a model that is known by its loads only."""
+def models(frames: Frames, causes: Causes | None = None) -> tuple[ModelRow, ...]:
+    """Return the table of models: one row a model and cache, and one for a model that is known by its loads only.
+
+    `causes` are those of metrics/causes.py; without them misses have the cause that their own line says.
+    """
     sums = _totals(frames.totals, ["model", "cache"])
     known = _rated_caches(frames.totals)
     versions = _versions(frames)
     trends = _trends(frames)
-    rows = [_row(r, known, versions, trends) for r in sums.sort("model", "cache").iter_rows(named=True)]
+    rows = [_row(r, known, versions, trends, causes) for r in sums.sort("model", "cache").iter_rows(named=True)]
     counted = {row.model for row in rows}
     rows += [_load_only(m, versions) for m in sorted({m for m, _ in versions} - counted)]
     return tuple(sorted(rows, key=lambda row: (row.model, row.cache)))
@@ -147,6 +151,7 @@ def _row(
     known: Mapping[str, bool],
     versions: Mapping[tuple[str, str], tuple[VersionRow, ...]],
     trends: Mapping[tuple[str, str], tuple[float | None, ...]],
+    causes: Causes | None,
 ) -> ModelRow:
     model, cache = str(total["model"]), str(total["cache"])
     n = {name: int(str(total[name])) for name in ("lookups", *_COUNTED, "expired")}
@@ -164,7 +169,7 @@ def _row(
         miss_rate=rate,
         miss_rate_low=low,
         miss_rate_high=high,
-        causes=_causes(n["misses"], n["expired"]),
+        causes=_causes(n["misses"], n["expired"]) if causes is None else causes.get((model, cache), _causes(0, 0)),
         versions=versions.get((model, cache), ()),
         trend=trends.get((model, cache), ()) if rated else (),
     )
