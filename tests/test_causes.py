@@ -21,7 +21,10 @@ PODS = tuple("abcd")
 TRAFFIC = (Traffic("m", ("1", "2"), 12.0, 300, 0.8), Traffic("n", ("1", "2"), 6.0, 150))
 
 
-def scenario(*steps: Step, shared: bool = False, cache: CacheRules = CacheRules(60, 300.0), **more: object) -> Scenario:
+CACHE = CacheRules(60, 300.0)
+
+
+def scenario(*steps: Step, shared: bool = False, cache: CacheRules = CACHE, **more: object) -> Scenario:
     resident = {(pod, t.model): ("1",) for pod in PODS for t in TRAFFIC}
     begun = Scenario(PODS, TRAFFIC, cache, shared, resident, steps, seconds=3600.0, warmup=0.0, unlogged=frozenset())
     return replace(begun, **more)  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ How it decides
     with a fifth of the lookups stale, and three times as many as in the rest of the log, is a failure to refresh.
 
 When it stays quiet
+    An older version that a line asked for after the newer was loaded (a default switched back): that is a rollback.
     Older versions served on purpose, for both hit and miss side by side (requests that name a version, tenants, arms);
     the first minute after a load; versions that lookups and loads do not name alike. It is low where all replicas do
     it: perhaps the newer version is to be promoted later, or was switched off on purpose. A steady share of stale
@@ -32,6 +33,7 @@ What to do
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from itertools import groupby
 
 import polars as pl
@@ -54,10 +56,21 @@ _WHY = {
 
 def detect(events: Events, frames: Frames, limits: Limits) -> list[Finding]:
     """Return one finding for each model and pair of versions, and one for each cache with stale entries."""
-    found = sorted(stale_replicas(frames, limits), key=lambda s: (s.model, s.newer, s.older, s.replica, s.loaded))
+    unasked = (s for s in stale_replicas(frames, limits) if not _is_asked_for(s, frames, limits))
+    found = sorted(unasked, key=lambda s: (s.model, s.newer, s.older, s.replica, s.loaded))
     pairs = groupby(found, key=lambda s: (s.model, s.newer, s.older))
     served = [_served(list(group), events, frames, limits) for _, group in pairs]
     return served + [_kept(e, events, frames) for e in stale_entries(frames, limits)]
+
+
+def _is_asked_for(one: Stale, frames: Frames, limits: Limits) -> bool:
+    """Did a line ask for the older version after the newer was loaded? Then it answers because it should."""
+    until = one.first + timedelta(seconds=limits.clock_slack_s)
+    asked = frames.changes.filter(
+        (pl.col("op") == "rollout") & (pl.col("model") == one.model) & (pl.col("version") == one.older)
+        & (pl.col("ts") >= one.loaded) & (pl.col("ts") <= until)
+    )  # fmt: skip
+    return not asked.is_empty()
 
 
 def _served(mine: Sequence[Stale], events: Events, frames: Frames, limits: Limits) -> Finding:
