@@ -117,3 +117,10 @@ def test_a_cache_that_serves_stale_while_it_refreshes_is_information(tmp_path):
     report = analyze([str(tmp_path)])
     assert sum(row.stale for row in report.models) > 1000
     assert {f.severity for f in report.findings if f.rule == "stale-serve"} <= {Severity.INFO}
+
+
+def test_an_older_version_that_was_asked_for_since_is_meant():
+    asked = E(1001, "rollout", None, "5")
+    events = [*LOADS, *CALM, *after("a", "5"), *(e for r in "bcd" for e in after(r, "6"))]
+    assert found("stale-serve", events)
+    assert not found("stale-serve", [*events, asked])
