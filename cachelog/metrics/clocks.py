@@ -24,7 +24,7 @@ from cachelog.contract.rule import Frames
 Sign = Literal["neighbours", "ends", "rollouts", "step"]
 
 _BLOCK = 64  # lines that stand together
-_SAMPLE = 1_000_000  # lines whose order is looked at
+_SAMPLE = 300_000  # lookups of long logs that are looked at
 _Floats = npt.NDArray[np.float64]
 
 
