@@ -20,9 +20,10 @@ How it decides
 When it stays quiet
     An older version that a line asked for after the newer was loaded (a default switched back): that is a rollback.
     Older versions served on purpose, for both hit and miss side by side (requests that name a version, tenants, arms);
-    the first minute after a load; versions that lookups and loads do not name alike. It is low where all replicas do
-    it: perhaps the newer version is to be promoted later, or was switched off on purpose. A steady share of stale
-    entries is information: caches are set up to do that.
+    the first minute after a load; versions that lookups and loads do not name alike; an older version that was loaded
+    after the newer (version-regression, rollback). It is low where all replicas do it: perhaps the newer version is to
+    be promoted later, or was switched off on purpose. A steady share of stale entries is information: caches are set up
+    to do that.
 
 What to do
     See how requests choose the version on these replicas: label, default version, worker processes that were not
@@ -40,7 +41,7 @@ import polars as pl
 
 from cachelog.contract.events import Events
 from cachelog.contract.finding import Confidence, Evidence, Finding, Impact, Severity
-from cachelog.contract.limits import Limits
+from cachelog.contract.limits import DEFAULT, Limits
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import lasting, listed, percent, replicas
 from cachelog.metrics.lines import served_line
@@ -82,7 +83,7 @@ def _served(mine: Sequence[Stale], events: Events, frames: Frames, limits: Limit
     everywhere = _is_everywhere(model, names, mine, frames)
     return Finding(
         rule="stale-serve",
-        severity=Severity.LOW if everywhere else _severity(stale, total, limits),
+        severity=Severity.LOW if everywhere else _severity(mine, stale, total, limits),
         confidence=Confidence.MEDIUM if everywhere or basis == "observed" else Confidence.HIGH,
         title=f"{model}: {older} still answers on {replicas(len(names))} after {newer} was loaded there",
         summary=_summary(mine, names, stale, total, everywhere),
@@ -128,9 +129,11 @@ def _is_everywhere(model: str, names: Sequence[str], mine: Sequence[Stale], fram
     return set(there.drop_nulls().to_list()) <= set(names) and all(s.how == "alone" for s in mine)
 
 
-def _severity(stale: int, total: int, limits: Limits) -> Severity:
-    much = stale >= limits.stale_high or (total and stale >= limits.stale_critical * total)
-    return Severity.HIGH if much else Severity.MEDIUM
+def _severity(mine: Sequence[Stale], stale: int, total: int, limits: Limits) -> Severity:
+    """METHODS §7, but in a log of minutes it is not known to last: medium."""
+    much = stale >= limits.stale_high or stale >= limits.stale_critical * max(total, 1)
+    lasts = max((s.last - s.loaded).total_seconds() for s in mine) >= DEFAULT.hold_s
+    return Severity.HIGH if much and lasts else Severity.MEDIUM
 
 
 def _summary(mine: Sequence[Stale], names: Sequence[str], stale: int, total: int, everywhere: bool) -> str:

@@ -123,10 +123,10 @@ def _how(row: Mapping[str, object], gone: bool, again: bool, limits: Limits) -> 
     version.
     """
     answered, newly, misses, new_misses = (int(str(row[n])) for n in ("lookups", "newly", "misses", "new_misses"))
+    if again:
+        return None  # it was loaded after the newer one: the rules of versions tell what that is
     if newly < limits.stale_alone * answered:
         return "alone"
-    if again:
-        return None
     if gone:
         return "unloaded"
     expected = answered * new_misses / newly
