@@ -506,8 +506,9 @@ def model_thrash(seed: int) -> Scenario:
     """Replicas have room for fewer models than they serve, and load and drop them all the time."""
     it = plot("model-thrash", seed, pods=4)
     quick = replace(it, base=replace(it.base, slots=len(it.base.traffic) - 1, traffic=_rarer(it)))
+    found = Expected("load-churn", it.base.traffic[-1].model)
     forbid = (Forbidden("version-regression"), Forbidden("version-flapping"), Forbidden("rollback", "info"))
-    return happen(quick, (), forbid=forbid)
+    return happen(quick, (), expect=(found,), forbid=forbid)
 
 
 def _rarer(it: Plot) -> tuple[Traffic, ...]:
@@ -517,9 +518,12 @@ def _rarer(it: Plot) -> tuple[Traffic, ...]:
 
 def _shifted(it: Plot, step: Step) -> Scenario:
     found = Expected("miss-rate-shift", it.model, at=step.at, tolerance_s=240.0)
+    why = {"resize": "eviction-thrash", "ttl": "ttl-churn", "new_keys": "new-keys"}
+    shown = Expected(why[step.what], it.model, at=step.at, tolerance_s=240.0)
     rules = ("version-regression", "version-flapping", "load-failure", "replica-restart", "rollback")
-    other = _only_this_model(it, "miss-rate-shift")
-    return happen(it, [step], expect=(found,), forbid=(*(Forbidden(rule, "info") for rule in rules), *other))
+    rules += tuple(rule for rule in why.values() if rule != why[step.what])
+    other = _only_this_model(it, "miss-rate-shift", why[step.what])
+    return happen(it, [step], expect=(found, shown), forbid=(*(Forbidden(rule, "info") for rule in rules), *other))
 
 
 def smaller_cache(seed: int) -> Scenario:

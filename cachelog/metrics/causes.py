@@ -304,7 +304,7 @@ def _sample(batch: Batch, at: Ints, cause: Ints, wanted: Mask, limits: Limits) -
     useful &= wanted[place]
     where = np.flatnonzero(useful)
     many = np.bincount(place[where], minlength=len(wanted))
-    each = max(limits.causes_sample // 20, 4 * limits.causes_sample // max(1, int((many > 0).sum())))
+    each = max(limits.causes_sample // 20, 2 * limits.causes_sample // max(1, int((many > 0).sum())))
     step = np.maximum(1, -(-many // min(each, limits.causes_sample)))[place[where]]
     chosen = where[mixed(told.start[where].astype(np.uint64)) % step.astype(np.uint64) == 0]
     order = chosen[np.argsort(place[chosen], kind="stable")]

@@ -256,7 +256,9 @@ def _removals(changed: pl.DataFrame, ranks: pl.DataFrame) -> pl.DataFrame:
     known = ranks.select("model", "ord").drop_nulls("ord").unique()
     out = told.filter(pl.col("op").is_in(["unload", "evict"])).drop_nulls("ord")
     boots = changed.filter((pl.col("op") == "restart") & pl.col("replica").is_not_null()).select("replica", "ts")
-    silent = pl.DataFrame(sorted(_silent(told)), schema={"model": pl.String, "replica": pl.String}, orient="row")
+    silent = pl.DataFrame(
+        sorted(_silent(told), key=str), schema={"model": pl.String, "replica": pl.String}, orient="row"
+    )
     loads = told.filter(pl.col("op") == "load").join(silent, on=["model", "replica"]).rename({"ord": "loaded"})
     replaced = loads.join(known, on="model").filter(pl.col("ord") != pl.col("loaded"))
     columns = ["model", "replica", "ord", "ts"]
