@@ -48,7 +48,8 @@ def _stages(path: str) -> Iterator[tuple[str, _Stage]]:
 
 def _conforming(blocks: Sequence[bytes]) -> _Stage:
     from cachelog.ingest.clock import Zone
-    from cachelog.ingest.conform import Meanings, conform
+    from cachelog.ingest.conform import conform
+    from cachelog.ingest.meaning import Meanings
 
     said = [json_scan.scan(block).said for block in blocks]
     newest = [pl.repeat(datetime(2026, 11, 21), part.rows.height, dtype=pl.Datetime("us"), eager=True) for part in said]

@@ -20,9 +20,11 @@ from cachelog.contract.finding import Evidence, Finding, InputReport, ModelRow, 
 from cachelog.contract.limits import DEFAULT, Limits
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import listed
-from cachelog.ingest import cache, json_scan, lines
+from cachelog.ingest import cache, json_scan
+from cachelog.ingest.cite import cite
 from cachelog.ingest.clock import fixed_offset
 from cachelog.ingest.discover import Source, any_pipe
+from cachelog.ingest.opened import drop_spool, open_spool
 from cachelog.ingest.seek import Span
 from cachelog.ingest.stage import Asked, stage
 from cachelog.ingest.staged import Staged
@@ -79,13 +81,13 @@ def analyze(paths: Sequence[str], options: Options = Options(), progress: Progre
 
     Ctrl-C while reading gives the report of what was read, marked partial. Raises UsageError.
     """
-    spool = lines.open_spool()
+    spool = open_spool()
     try:
         staged = _stage(paths, options, spool, progress)
         with _meanwhile(staged.keep):
             return _analyzed(staged, options, spool)
     finally:
-        lines.drop_spool(spool)
+        drop_spool(spool)
 
 
 @contextmanager
@@ -125,7 +127,7 @@ def inspect(paths: Sequence[str], options: Options = Options(), progress: Progre
     """Read the logs and return how each input was read, without judging what happened."""
     from cachelog.ingest.fieldmap import fields
 
-    spool = lines.open_spool()
+    spool = open_spool()
     try:
         staged = _stage(paths, options, spool, progress)
         frames = _frames(*_wanted(staged, options), options)
@@ -134,7 +136,7 @@ def inspect(paths: Sequence[str], options: Options = Options(), progress: Progre
         report = _report(staged, models, (), (), frames)
         return replace(report, fields=taken, inputs=tuple(_quoted(item, staged, spool) for item in report.inputs))
     finally:
-        lines.drop_spool(spool)
+        drop_spool(spool)
 
 
 def _quoted(item: InputReport, staged: Staged, spool: str | None) -> InputReport:
@@ -143,7 +145,7 @@ def _quoted(item: InputReport, staged: Staged, spool: str | None) -> InputReport
         return item
     index = item.unread[0].source
     wanted = [line.line for line in item.unread]
-    texts = lines.cite(staged.sources[index], wanted, 0, spool, staged.read.marks.get(index, ()))
+    texts = cite(staged.sources[index], wanted, 0, spool, staged.read.marks.get(index, ()))
     return replace(
         item, unread=tuple(replace(e, path=item.path, text=texts.get(e.line, "")) for e in item.unread)
     )  # fmt: skip
@@ -152,7 +154,7 @@ def _quoted(item: InputReport, staged: Staged, spool: str | None) -> InputReport
 def context(report: Report, evidence: Evidence, around: int) -> list[tuple[int, str, bool]]:
     """Return (line number, raw text, is it the cited line) for `around` lines on both sides of a cited line."""
     path = evidence.path
-    found = lines.cite(Source(path, pipe=any_pipe([path])), [evidence.line], around)
+    found = cite(Source(path, pipe=any_pipe([path])), [evidence.line], around)
     return [(number, text, number == evidence.line) for number, text in sorted(found.items())]
 
 
@@ -258,7 +260,7 @@ def _cited(findings: Sequence[Finding], staged: Staged, spool: str | None) -> tu
             wanted.setdefault(item.source, set()).add(item.line)
     sources = staged.sources
     texts = {
-        index: lines.cite(sources[index], sorted(numbers), 0, spool, staged.read.marks.get(index, ()))
+        index: cite(sources[index], sorted(numbers), 0, spool, staged.read.marks.get(index, ()))
         for index, numbers in sorted(wanted.items())
     }
 

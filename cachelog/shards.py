@@ -15,7 +15,8 @@ from cachelog import pipeline
 from cachelog.contract import wire
 from cachelog.contract.errors import UsageError
 from cachelog.contract.finding import Finding, Report
-from cachelog.ingest import lines, staged
+from cachelog.ingest import staged
+from cachelog.ingest.opened import drop_spool, open_spool
 from cachelog.pipeline import Found, Options, Progress
 
 _SCHEMA = "cachelog.found/1"
@@ -36,13 +37,13 @@ class Shard:
 
 def stage(paths: Sequence[str], folder: str, options: Options, progress: Progress | None = None) -> Report:
     """Read logs into a folder; return how each input was read. Raises UsageError."""
-    spool = lines.open_spool()
+    spool = open_spool()
     try:
         read = pipeline._stage(paths, options, spool, progress)
         staged.save(folder, read.read)
         return pipeline._report(read, (), (), (), None)
     finally:
-        lines.drop_spool(spool)
+        drop_spool(spool)
 
 
 def detect(folders: Sequence[str], shard: Shard, options: Options) -> str:

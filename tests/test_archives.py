@@ -20,8 +20,9 @@ import zstandard
 from cachelog import rooms
 from cachelog.contract.limits import DEFAULT
 from cachelog.ingest import archives, unpack
+from cachelog.ingest.cite import cite
 from cachelog.ingest.discover import Source, discover
-from cachelog.ingest.lines import ReadLog, cite, units
+from cachelog.ingest.lines import ReadLog, units
 from cachelog.ingest.stage import Asked, stage
 from tests.reading import events, read
 

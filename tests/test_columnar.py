@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
+from cachelog.ingest.cite import cite
 from cachelog.ingest.discover import Source
-from cachelog.ingest.lines import cite
 from tests.reading import events, read
 
 T0 = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from cachelog import rooms
-from cachelog.ingest.conform import EDGE_WORDS, OUTCOME_WORDS, classify
+from cachelog.ingest.meaning import classify
+from cachelog.ingest.words import EDGE_WORDS, OUTCOME_WORDS
 from tests.reading import events, read_lines
 
 DIALECTS = rooms.dialects()

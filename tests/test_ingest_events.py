@@ -11,7 +11,7 @@ import pytest
 
 from cachelog.contract.errors import UsageError
 from cachelog.ingest.clock import Zone, fixed_offset, instants
-from cachelog.ingest.conform import classify
+from cachelog.ingest.meaning import classify
 from tests.reading import events, read, read_lines
 
 T = "2026-11-20T12:00:00Z"

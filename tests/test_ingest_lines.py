@@ -18,8 +18,10 @@ from hypothesis import strategies as st
 
 from cachelog.contract.errors import UsageError
 from cachelog.contract.limits import DEFAULT
+from cachelog.ingest.cite import cite
 from cachelog.ingest.discover import Source, discover, stem
-from cachelog.ingest.lines import OVERLONG, ReadLog, cite, drop_spool, open_spool, units
+from cachelog.ingest.lines import OVERLONG, ReadLog, units
+from cachelog.ingest.opened import drop_spool, open_spool
 from tests.reading import read, read_lines
 
 HIT = '{"ts":"2026-11-20T12:00:00Z","event":"cache_lookup","result":"hit","model":"m","version":"1","pod":"p"}'

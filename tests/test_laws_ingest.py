@@ -127,7 +127,7 @@ FILES = st.lists(st.lists(LINE, max_size=12), min_size=1, max_size=4)
 
 
 @given(FILES, st.sampled_from([16 << 20, 100]))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_every_line_of_every_input_is_accounted_for(tmp_path_factory, files, block):
     folder = tmp_path_factory.mktemp("books")
     bodies = [b"\n".join([b"no compressed file begins like this", *lines]) for lines in files]
@@ -184,7 +184,7 @@ def test_where_units_are_cut_does_not_matter(tmp_path, block):
 
 @pytest.mark.parametrize("threads", [1, 7])
 def test_the_number_of_threads_does_not_matter(tmp_path, threads, monkeypatch):
-    folder = mixed_folder(tmp_path, 2)
+    folder = mixed_folder(tmp_path, 2, 0.3)
     whole = everything_told(staged_with(folder, 3000))
     monkeypatch.setattr(staging, "_THREADS", threads)
     again = everything_told(staged_with(folder, 3000))

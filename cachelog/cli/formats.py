@@ -18,7 +18,14 @@ def formats(*, output: Output) -> int:
         import json
 
         rows = [
-            {"kind": kind, "name": name, "about": _about(module), "samples": list(module.SAMPLES)}
+            {
+                "kind": kind,
+                "name": name,
+                "about": _about(module),
+                "source": module.SOURCE,
+                "cannot_tell": module.BLIND,
+                "samples": list(module.SAMPLES),
+            }
             for kind, modules in kinds.items()
             for name, module in sorted(modules.items())
         ]
@@ -28,7 +35,7 @@ def formats(*, output: Output) -> int:
 
     heads = {"dialect": "what a line says", "envelope": "what wraps a line"}
     sections = {
-        heads[kind]: {name: _about(module) for name, module in sorted(modules.items())}
+        heads[kind]: {name: _whole(module) for name, module in sorted(modules.items())}
         for kind, modules in kinds.items()
     }
     put(manual.terms(sections, look(output), _PACKED), output)
@@ -36,6 +43,12 @@ def formats(*, output: Output) -> int:
 
 
 _PACKED = "Compressed with gzip, zstd, bz2 or xz, in tar or zip archives, or not; by line, so files may be mixed."
+
+
+def _whole(module: ModuleType) -> str:
+    """Return what it is, what it cannot tell and where it is defined."""
+    blind = f" Cannot tell: {module.BLIND.rstrip('.')}." if module.BLIND else ""
+    return f"{_about(module)}{blind} Source: {module.SOURCE}"
 
 
 def _about(module: ModuleType) -> str:

@@ -81,7 +81,8 @@ class Filters:
     ] = False
 
     max_memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="About so much memory, as 500M or 2G; the rest goes to TMPDIR.")
+        str | None,
+        typer.Option(metavar="SIZE", help="Keep events and keys in about this (500M, 2G)."),
     ] = None
 
     def options(self, now: datetime) -> Options:

@@ -210,11 +210,18 @@ class Limits:
         """Return the limits with which reading stays within so much memory, as far as the logs' variety allows.
 
         The program and its libraries take about 200 MB, blocks that are read and parsed at once about ten times their
-        size, and an event 45 bytes three times over while it is sorted for the disk. Measured, see bench/RESULTS.md.
+        size, and an event 45 bytes three times over while it is sorted for the disk. While causes of misses are looked
+        for a lookup takes 300 bytes; of more lookups than that leaves room for, a sample of keys is followed.
         """
         block = self.block_bytes if bytes_ >= 1 << 30 else self.block_bytes // 4
         room = bytes_ - (200 << 20) - 10 * block
-        return replace(self, block_bytes=block, held_events=min(self.held_events, max(room // 135, 50_000)))
+        return replace(
+            self,
+            block_bytes=block,
+            held_events=min(self.held_events, max(room // 135, 50_000)),
+            causes_rows=min(self.causes_rows, max(room // 300, 50_000)),
+            causes_batch=min(self.causes_batch, max(room // 600, 50_000)),
+        )
 
     def for_span(self, seconds: float) -> Limits:
         """Return the limits for a log of this length: in a log of two minutes 30 s are no mere overlap of a rollout.

@@ -7,6 +7,9 @@ import polars as pl
 _PLAIN = {"\\\\": "\\", "\\n": "\n", "\\t": "\t", "\\r": "\r", "\\/": "/", "\\b": "\b", "\\f": "\f", "\\'": "'"}
 _CODE = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}"
 
+#: The key of objects that were rows of CSV: it tells them from objects that an application wrote.
+CSV_ROW = "csv row"
+
 
 def unescape(inner: pl.Series) -> pl.Series:
     r"""Return the insides of quoted strings with their escapes decoded; an escape that is none stays as it is.

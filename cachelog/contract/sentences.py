@@ -1,6 +1,6 @@
 """What applications say in words and pairs, behind whatever head their logger writes: `predict model=fraud cache=HIT`.
 
-The pairs of a message are read as in logfmt; of its words contract/prose.py and ingest/conform.py take the rest. Model
+The pairs of a message are read as in logfmt; of its words contract/prose.py and ingest/meaning.py take the rest. Model
 servers log the lines of the handlers that run in them, so several dialects read such messages.
 """
 

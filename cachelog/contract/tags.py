@@ -6,6 +6,8 @@ an instance (scorer@2.service) are several replicas on one host.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import polars as pl
 
 _ID = "[0-9a-f]{12}|[0-9a-f]{64}"
@@ -20,6 +22,20 @@ def replica(host: pl.Expr, tag: pl.Expr) -> pl.Expr:
     unit = tag.str.extract(_INSTANCE)
     instance = pl.coalesce(pl.concat_str(host, unit, separator="/"), unit)
     return pl.when(tag.str.contains(_OWN)).then(tag).otherwise(pl.coalesce(instance, host))
+
+
+def unwrapped(lines: pl.DataFrame, pattern: str, time: Callable[[pl.Expr], pl.Expr]) -> pl.DataFrame:
+    """Return UNWRAPPED rows of lines whose pattern has the groups time, host, tag and text; other lines say nothing."""
+    names = ["time", "host", "tag", "text"]
+    parts = lines["text"].str.extract_groups(pattern).struct.rename_fields(names).struct.unnest()
+    return lines.select("row").hstack(parts).select(
+        "row",
+        pl.col("text").fill_null(""),
+        env_time=time(pl.col("time")),
+        env_replica=replica(pl.col("host"), pl.col("tag")),
+        stream=pl.lit(None, pl.String),
+        partial=pl.lit(False),
+    )  # fmt: skip
 
 
 def container(name: pl.Expr) -> pl.Expr:

@@ -40,10 +40,9 @@ from cachelog.metrics.makeup import (
     Standing,
     finding_of,
     finding_of_standing,
-    rises,
+    of_cause,
     said_of,
     scene_of,
-    standing,
 )
 
 _RULE, _CAUSE = "eviction-thrash", "capacity"
@@ -51,9 +50,7 @@ _RULE, _CAUSE = "eviction-thrash", "capacity"
 
 def detect(events: Events, frames: Frames, limits: Limits) -> list[Finding]:
     """Return one finding for each rise that capacity explains, and for each model that always thrashed."""
-    risen = [r for r in rises(events, frames, limits) if r.makeup.share(_CAUSE) >= limits.cause_share]
-    told = {(r.model, r.cache) for r in risen}
-    always = [s for s in standing(events, frames, _CAUSE, limits) if (s.model, s.cache) not in told]
+    risen, always = of_cause(events, frames, _CAUSE, limits)
     return [
         *(_of_rise(rise, events, frames, limits) for rise in risen),
         *(_of_standing(one, events, frames, limits) for one in always),

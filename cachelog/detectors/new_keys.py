@@ -34,16 +34,14 @@ from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import percent, replicas
 from cachelog.metrics.lines import Scene, first_lookups
-from cachelog.metrics.makeup import Rise, Standing, finding_of, finding_of_standing, rises, said_of, standing
+from cachelog.metrics.makeup import Rise, Standing, finding_of, finding_of_standing, of_cause, said_of
 
 _RULE, _CAUSE = "new-keys", "new-keys"
 
 
 def detect(events: Events, frames: Frames, limits: Limits) -> list[Finding]:
     """Return one finding for each rise that new keys explain, and for each model that was always asked for new ones."""
-    risen = [r for r in rises(events, frames, limits) if r.makeup.share(_CAUSE) >= limits.cause_share]
-    told = {(r.model, r.cache) for r in risen}
-    always = [s for s in standing(events, frames, _CAUSE, limits) if (s.model, s.cache) not in told]
+    risen, always = of_cause(events, frames, _CAUSE, limits)
     return [
         *(_of_rise(rise, events, frames, limits) for rise in risen),
         *(_of_standing(one, events, frames, limits) for one in always),

@@ -2,7 +2,7 @@
 
 Read are the common heads (Python logging, loguru, uvicorn, gunicorn, logback, log4j, Spring, zap console, klog of Go
 programs): time, level, thread or process, logger. What is left is the message; its pairs are read as in logfmt, and
-ingest/conform.py takes model and version out of its words. Lines that say nothing about caches, models or starts are
+ingest/meaning.py takes model and version out of its words. Lines that say nothing about caches, models or starts are
 quiet. A time of day without a date (logback's default) is no time.
 """
 

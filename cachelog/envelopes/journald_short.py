@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from cachelog.contract.tags import replica
+from cachelog.contract.tags import unwrapped
 
 NAME = "journald_short"
 SOURCE = "systemd/src/shared/logs-show.c, output_short; rsyslog RSYSLOG_FileFormat"
@@ -57,20 +57,7 @@ def claim(text: pl.Expr) -> pl.Expr:
 
 def unwrap(lines: pl.DataFrame) -> pl.DataFrame:
     """Return one UNWRAPPED row a line; notices say nothing."""
-    names = ["time", "host", "tag", "text"]
-    parts = lines["text"].str.extract_groups(_LINE).struct.rename_fields(names).struct.unnest()
-    return (
-        lines.select("row")
-        .hstack(parts)
-        .select(
-            "row",
-            pl.col("text").fill_null(""),
-            env_time=_time(pl.col("time")),
-            env_replica=replica(pl.col("host"), pl.col("tag")),
-            stream=pl.lit(None, pl.String),
-            partial=pl.lit(False),
-        )
-    )
+    return unwrapped(lines, _LINE, _time)
 
 
 def _time(written: pl.Expr) -> pl.Expr:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from cachelog.contract.tags import replica
+from cachelog.contract.tags import unwrapped
 
 NAME = "syslog_3164"
 SOURCE = "RFC 3164 §4; rsyslog and syslog-ng templates; moby/daemon/logger/syslog"
@@ -47,17 +47,4 @@ def claim(text: pl.Expr) -> pl.Expr:
 
 def unwrap(lines: pl.DataFrame) -> pl.DataFrame:
     """Return one UNWRAPPED row a line; a year among the parts of a time goes to where clocks look for it."""
-    names = ["env_time", "host", "tag", "text"]
-    parts = lines["text"].str.extract_groups(_LINE).struct.rename_fields(names).struct.unnest()
-    return (
-        lines.select("row")
-        .hstack(parts)
-        .select(
-            "row",
-            pl.col("text").fill_null(""),
-            pl.col("env_time").str.replace(_YEAR, "$2 $1 $3 ").str.strip_chars(),
-            env_replica=replica(pl.col("host"), pl.col("tag")),
-            stream=pl.lit(None, pl.String),
-            partial=pl.lit(False),
-        )
-    )
+    return unwrapped(lines, _LINE, lambda time: time.str.replace(_YEAR, "$2 $1 $3 ").str.strip_chars())

@@ -21,9 +21,10 @@ from cachelog.contract.events import ROWS
 from cachelog.contract.layout import Layout
 from cachelog.dialects import json_app
 from cachelog.ingest import json_scan, plain, sorting, texts
-from cachelog.ingest.conform import CONFORMED, Meanings, Vocabulary, conform
+from cachelog.ingest.conform import CONFORMED, conform
 from cachelog.ingest.ledger import BAD, EVENTS, QUIET, Rows, UnitBooks
 from cachelog.ingest.lines import Unit
+from cachelog.ingest.meaning import Meanings, Vocabulary
 from cachelog.ingest.place import Inputs, place
 from cachelog.ingest.said import Said, grouped
 from cachelog.ingest.unwrap import AROUND, DEPTH, innermost, joined, unwrap

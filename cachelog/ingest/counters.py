@@ -34,8 +34,8 @@ from cachelog.contract.event import (
     TS,
 )
 from cachelog.contract.limits import DEFAULT
-from cachelog.ingest.conform import UNNAMED
 from cachelog.ingest.discover import Source
+from cachelog.ingest.words import UNNAMED
 
 #: Reasons of the lookups made here.
 COUNTER = "counter"  # the difference of two readings

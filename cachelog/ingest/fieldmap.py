@@ -13,9 +13,10 @@ import numpy as np
 from cachelog.contract import jsonlines, opening
 from cachelog.contract.layout import Layout
 from cachelog.ingest import texts
+from cachelog.ingest.cite import again
 from cachelog.ingest.discover import Source
 from cachelog.ingest.ledger import Rows
-from cachelog.ingest.lines import ReadLog, again, units
+from cachelog.ingest.lines import ReadLog, units
 from cachelog.ingest.unwrap import DEPTH, unwrap
 
 _LOOKED_AT = 400  # lines of the head of an input

@@ -13,7 +13,7 @@ from cachelog.contract.event import EVENT, TS
 from cachelog.contract.events import Events, Part, ordered
 from cachelog.ingest import store
 from cachelog.ingest.claim import UnitRead
-from cachelog.ingest.conform import Vocabulary
+from cachelog.ingest.meaning import Vocabulary
 
 
 class Gathered:
@@ -46,12 +46,14 @@ class Gathered:
             self._spill(self._folder)
 
     def add_parts(self, events: Events, rare: pl.DataFrame) -> None:
-        """Add events that were read before, in memory as far as there is room."""
+        """Add events that were read before, in memory as far as there is room; all of them, or none when it raises."""
+        added, held = list[Part](), self._held
         for part in events.parts:
             many = int(part.rows.lazy().select(pl.len()).collect().item())
-            held = self._held + many <= self._most
-            self._parts.append(replace(part, rows=part.rows.lazy().collect()) if held else part)
-            self._held += many * held
+            fits = held + many <= self._most
+            added.append(replace(part, rows=part.rows.lazy().collect()) if fits else part)
+            held += many * fits
+        self._parts, self._held = self._parts + added, held
         self._rare.append(rare)
 
     def bulk(self) -> Events:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -112,6 +113,22 @@ class UnitBooks:
     assumed: tuple[tuple[int, str, int], ...]  # source, what, how many events
 
 
+@dataclass(frozen=True)
+class Page:
+    """What the books hold of one input."""
+
+    states: npt.NDArray[np.int64]
+    counters: Mapping[str, Counter[str]]  # by _COUNTERS
+    unread: Sequence[Evidence]
+
+    @classmethod
+    def of(cls, source: int, told: Mapping[str, object]) -> Page:
+        """Return the page that Books.told wrote; raises KeyError, TypeError and ValueError on damage."""
+        states = np.array([told[state] for state in STATES], np.int64)
+        counters = {name: Counter(dict(_items(told[name]))) for name in _COUNTERS}
+        return cls(states, counters, [Evidence(source, line, None, role) for line, role in _items(told["unread"])])
+
+
 @dataclass
 class Books:
     """Sums over units, by input."""
@@ -144,16 +161,11 @@ class Books:
         unread = [(e.line, e.role) for e in self.unread.get(source, ())]
         return {**{state: int(counts[at]) for at, state in enumerate(STATES)}, **counters, "unread": unread}
 
-    def restore(self, source: int, told: Mapping[str, object]) -> None:
-        """Enter what the cache knows of an input; raises KeyError, TypeError and ValueError on damage."""
-        self.states[source] = np.array([told[state] for state in STATES], np.int64)
-        for name in _COUNTERS:
-            counted = told[name]
-            assert isinstance(counted, dict)
-            getattr(self, name)[source] = Counter(counted)
-        unread = told["unread"]
-        assert isinstance(unread, list)
-        self.unread[source] = [Evidence(source, line, None, role) for line, role in unread]
+    def enter(self, source: int, page: Page) -> None:
+        """Enter what the cache knows of an input."""
+        self.states[source], self.unread[source] = page.states, list(page.unread)
+        for name, counter in page.counters.items():
+            getattr(self, name)[source] = counter
 
     def _keep(self, source: int, state: npt.NDArray[np.uint8]) -> None:
         """Note where the first lines that were not understood stand; the units of an input come in its order."""
@@ -179,6 +191,15 @@ class Books:
             note=source.note or log.notes.get(index),
             unread=tuple(self.unread.get(index, ())),
         )
+
+
+def _items(said: object) -> Iterable[tuple[Any, Any]]:
+    """Return the pairs of a JSON object or list; raises TypeError where it is neither."""
+    if isinstance(said, dict):
+        return said.items()
+    if not isinstance(said, list):
+        raise TypeError("neither an object nor a list")
+    return [(one, other) for one, other in said]
 
 
 def _count(into: dict[int, Counter[str]], source: int, codes: npt.NDArray[np.int16], names: tuple[str, ...]) -> None:

@@ -8,39 +8,27 @@ again: nothing is copied, no page is touched twice. Memory is bounded by the uni
 from __future__ import annotations
 
 import mmap
-import os
-import shutil
 import sys
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import pairwise
-from types import ModuleType
-from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from cachelog.contract.limits import DEFAULT, Limits
-from cachelog.ingest import archives, columnar, json_scan, records, unpack
-from cachelog.ingest.discover import STDIN, Source
+from cachelog.ingest import archives, json_scan, records
+from cachelog.ingest.discover import Source
+from cachelog.ingest.opened import CHUNK, Counted, Fill, Window, filler, part
 
 #: Stands for a line that is too long to keep: no valid UTF-8, so every reader counts it as bad.
 OVERLONG = b"\xff"
 
-_GZIP = b"\x1f\x8b"
-_ZSTD = b"\x28\xb5\x2f\xfd"
 _BOM = b"\xef\xbb\xbf"
-MAGIC = 16  # bytes that tell how a file is compressed
-_CHUNK = 4 << 20  # bytes read at once: progress is told, and Ctrl-C heard, between reads
 _STREAMS = 2  # stdout and stderr
 _LOOK_BACK = 256  # lines; a piece of the other stream that is further back is not waited for
 _KEPT = 8  # buffers: two a thread, one that is filled, and some for text that outlives its unit
-
-Fill = Callable[[memoryview], int]
 
 
 @dataclass(frozen=True)
@@ -82,15 +70,6 @@ class Piece:
     open: bool
 
 
-@dataclass(frozen=True)
-class Window:
-    """The part of an input that is read: bytes from `start`, where line `line` begins, up to `end`."""
-
-    start: int
-    line: int
-    end: int
-
-
 @dataclass
 class ReadLog:
     """What reading itself learnt, by input: bytes after decompression, why an input ended early, and where lines are.
@@ -125,7 +104,7 @@ def units(
         if source.note or (window and window.start >= window.end):
             continue
         packer.growth.begin(source.archive or source.path)
-        yield from packer.input(index, window, partial(_Counted.of, source, spool, advance))
+        yield from packer.input(index, window, partial(Counted.of, source, spool, advance))
         if log.interrupted:
             break
     yield from packer.rest()
@@ -157,7 +136,7 @@ class _Packer:
     def __init__(self, piece: Callable[[bytes], Piece | None], limits: Limits, log: ReadLog) -> None:
         self.piece, self.limits, self.log, self.growth = piece, limits, log, archives.Growth(limits)
         # a full unit, pieces of a line that wait for more, a line that is not ended yet, and what is read at once
-        self.buffers = _Buffers(limits.block_bytes + 2 * limits.line_bytes + 2 * _CHUNK)
+        self.buffers = _Buffers(limits.block_bytes + 2 * limits.line_bytes + 2 * CHUNK)
         self.segments: list[Segment] = []
         self.rows = 0
         self._open_buffer()
@@ -169,14 +148,14 @@ class _Packer:
         self.buffer = self.buffers.take()
         self.view = memoryview(self.buffer)
 
-    def input(self, index: int, window: Window | None, opened: Callable[[], _Counted]) -> Iterator[Unit]:
+    def input(self, index: int, window: Window | None, opened: Callable[[], Counted]) -> Iterator[Unit]:
         """Add one input; yield the units that it fills. Damage ends the input with a note, never with an error."""
         self.index, self.line, self.begun, self.lines = index, window.line if window else 1, self.end, self.end
         self.log.marks.setdefault(index, [])
         try:
             with opened() as raw:
                 # what a log grew by is read as it stands: a rewritten one is always read from its beginning
-                fill = records.Rewritten(_part(raw, window) if window else _filler(raw), looks=not window)
+                fill = records.Rewritten(part(raw, window) if window else filler(raw), looks=not window)
                 self._begin(fill.readinto, window.start if window else 0)
                 if fill.changed:  # offsets in what is read are none in the file
                     self.log.marks[index].clear()
@@ -212,7 +191,7 @@ class _Packer:
     def _more(self, fill: Fill) -> bool:
         """Read on; return False at the end."""
         start = self.end
-        count = fill(self.view[start : start + min(_CHUNK, self.limits.block_bytes)])
+        count = fill(self.view[start : start + min(CHUNK, self.limits.block_bytes)])
         if not count:
             return False
         self.growth.add(count)
@@ -302,242 +281,3 @@ class _Packer:
             seen.add(piece.stream)
             cut = start
         return None
-
-
-def is_compressed(head: bytes) -> bool:
-    """Return whether the lines of a file that begins so, with MAGIC bytes, are not the bytes of the file."""
-    return head.startswith((_GZIP, _ZSTD)) or unpack.packed(head) or columnar.is_columnar(head)
-
-
-def _part(raw: _Counted, window: Window) -> Fill:
-    """Return what fills a buffer with the bytes of a window."""
-    raw.raw.seek(window.start)
-    left = window.end - window.start
-
-    def fill(view: memoryview) -> int:
-        nonlocal left
-        count = raw.readinto(view[:left])
-        left -= count
-        return count
-
-    return fill
-
-
-def _filler(raw: _Counted) -> Fill:
-    """Return what fills a buffer with the decompressed bytes of an input and says how many, 0 at the end."""
-    head = raw.peek()
-    if head.startswith(_GZIP):
-        return _Gunzip(raw).readinto
-    if columnar.is_columnar(head):
-        return columnar.Lines(raw.raw, head).readinto
-    if head.startswith(_ZSTD):
-        import pyarrow as pa
-
-        stream = pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd")
-        return lambda view: int(stream.readinto(view))
-    return unpack.filler(raw, head) if unpack.packed(head) else raw.readinto
-
-
-def _inflate() -> ModuleType:
-    """Return the module that inflates: Intel's ISA-L is twice as fast as zlib, and not on every platform."""
-    try:
-        from isal import isal_zlib
-    except ImportError:
-        return zlib
-    return isal_zlib
-
-
-class _Gunzip:
-    """Inflates at most what fits, so that neither a bomb nor a cut file costs more than that; members follow on."""
-
-    def __init__(self, raw: _Counted) -> None:
-        self.raw = raw
-        self.engine = _inflate()
-        self.member = self.engine.decompressobj(wbits=31)
-        self.data = b""
-        self.fresh = True  # nothing of this member was seen yet
-
-    def readinto(self, view: memoryview) -> int:
-        """Fill the view, return the number of bytes, 0 at the end; raises EOFError where the input is cut short."""
-        while self.data or (data := self.raw.read(1 << 20)):
-            data, self.data, self.fresh = self.data or data, b"", False
-            out = self.member.decompress(data, len(view))
-            self.data = self.member.unconsumed_tail
-            if self.member.eof:
-                self.data = self.member.unused_data.lstrip(b"\0")
-                self.member, self.fresh = self.engine.decompressobj(wbits=31), True
-            if out:
-                view[: len(out)] = out
-                return len(out)
-        if self.fresh:
-            return 0
-        if out := self.member.flush()[: len(view)]:
-            self.member, view[: len(out)] = self.engine.decompressobj(wbits=31), out
-            return len(out)
-        raise EOFError("the compressed file is cut short")
-
-
-def _raw(source: Source) -> BinaryIO:
-    if source.archive or (archives.MARK in source.path and not os.path.lexists(source.path)):
-        return archives.open_member(source.path)
-    if source.path != STDIN:
-        return open(source.path, "rb", buffering=0)
-    # unbuffered: an interrupted read of a buffered stream loses what it had so far
-    return getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
-
-
-class _Counted:
-    """A readable that counts what is read, looks ahead without seeking, and copies a pipe to the spool."""
-
-    def __init__(self, raw: BinaryIO, copy: str | None, advance: Callable[[int], None]) -> None:
-        self.raw = raw
-        self.copy = open(copy, "wb") if copy else None  # noqa: SIM115 - closed with this reader
-        self.advance = advance
-        self.head = b""
-        self.closed = False
-
-    @classmethod
-    def of(cls, source: Source, spool: str | None, advance: Callable[[int], None]) -> _Counted:
-        """Open an input; raises OSError."""
-        return cls(_raw(source), _copy(source, spool), advance)
-
-    def __enter__(self) -> _Counted:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the spool, and the file unless it is standard input."""
-        if self.copy:
-            self.copy.close()
-        if self.raw is not sys.stdin.buffer and self.raw is not getattr(sys.stdin.buffer, "raw", None):
-            self.raw.close()
-        self.closed = True
-
-    def readable(self) -> bool:
-        """Return True: pyarrow and gzip ask."""
-        return True
-
-    def peek(self) -> bytes:
-        """Return the first bytes without consuming them."""
-        while len(self.head) < len(_ZSTD) and (more := self._next(64 << 10)):
-            self.head += more
-        return self.head
-
-    def read(self, size: int = -1) -> bytes:
-        """Read up to `size` bytes, everything when it is negative."""
-        if size is None or size < 0:
-            rest, self.head = self.head, b""
-            return rest + b"".join(iter(lambda: self._next(_CHUNK), b""))
-        if self.head:
-            taken, self.head = self.head[:size], self.head[size:]
-            return taken
-        return self._next(size)
-
-    def readinto(self, view: memoryview) -> int:
-        """Fill the view as far as one read goes; return the number of bytes, 0 at the end."""
-        if self.head:
-            count = min(len(view), len(self.head))
-            view[:count], self.head = self.head[:count], self.head[count:]
-            return count
-        count = self.raw.readinto(view) or 0  # type: ignore[attr-defined]
-        if self.copy:
-            self.copy.write(view[:count])
-        self.advance(count)
-        return count
-
-    def _next(self, size: int) -> bytes:
-        data = self.raw.read(size) or b""
-        if self.copy:
-            self.copy.write(data)
-        self.advance(len(data))
-        return data
-
-
-def open_spool() -> str:
-    """Create a private temporary folder for copies of pipes and for events that memory does not hold.
-
-    `drop_spool` removes it.
-    """
-    return tempfile.mkdtemp(prefix="cachelog-")
-
-
-def drop_spool(spool: str) -> None:
-    """Remove what open_spool made."""
-    shutil.rmtree(spool, ignore_errors=True)
-
-
-def _copy(source: Source, spool: str | None) -> str | None:
-    return (
-        os.path.join(spool, f"{zlib.crc32(source.path.encode('utf-8', 'surrogateescape')):08x}")
-        if source.pipe and spool
-        else None
-    )
-
-
-def again(source: Source, spool: str | None) -> Source | None:
-    """Return what to open in order to read an input once more; None for a pipe that was not kept."""
-    if not source.pipe:
-        return source
-    copy = _copy(source, spool)
-    return Source(copy) if copy and os.path.exists(copy) else None
-
-
-def cite(
-    source: Source,
-    wanted: Sequence[int],
-    context: int = 0,
-    spool: str | None = None,
-    marks: Sequence[tuple[int, int]] = (),
-) -> dict[int, str]:
-    """Return the raw text of 1-based lines `wanted` with `context` lines around each, by line number.
-
-    Reads the input once more up to the last wanted line; of a file that is not compressed only the blocks that hold
-    them, where `marks` (ReadLog.marks) tell. Undecodable bytes are shown as escapes.
-    """
-    if (kept := again(source, spool)) is None:
-        return {}
-    numbers = sorted({n for w in wanted for n in range(max(1, w - context), w + context + 1)})
-    if marks and not source.pipe and numbers and (picked := _picked(kept.path, numbers, marks)) is not None:
-        return picked
-    found: dict[int, str] = {}
-    first = 1
-    for unit in units([kept], ReadLog()):
-        stop = first + unit.rows
-        if here := [n for n in numbers if first <= n < stop]:
-            found |= _pick(unit.data, here, first)
-        if not numbers or numbers[-1] < stop:
-            break
-        first = stop
-    return found
-
-
-def _picked(path: str, numbers: list[int], marks: Sequence[tuple[int, int]]) -> dict[int, str] | None:
-    """Read only the blocks that hold lines; None where the file is compressed or has changed since."""
-    found: dict[int, str] = {}
-    with suppress(OSError), open(path, "rb") as raw:
-        if is_compressed(raw.read(MAGIC)):
-            return None
-        for (first, start), (stop, end) in pairwise(marks):
-            if not (here := [n for n in numbers if first <= n < stop]):
-                continue
-            raw.seek(start)
-            data = raw.read(end - start)
-            data += b"" if data.endswith(b"\n") else b"\n"
-            if data.count(b"\n") != stop - first:
-                return None
-            found |= _pick(data, here, first)
-        return found
-    return None
-
-
-def _pick(data: bytes | memoryview, numbers: list[int], first: int) -> dict[int, str]:
-    view = np.frombuffer(data, np.uint8)
-    ends = np.flatnonzero(view == ord("\n"))
-    picked: dict[int, str] = {}
-    for number in numbers:
-        row = number - first
-        start = int(ends[row - 1]) + 1 if row else 0
-        picked[number] = bytes(data[start : int(ends[row])]).rstrip(b"\r").decode("utf-8", "backslashreplace")
-    return picked

@@ -16,7 +16,7 @@ from cachelog.ingest import cache
 from cachelog.ingest.cache import Kept
 from cachelog.ingest.discover import Source
 from cachelog.ingest.gather import Gathered
-from cachelog.ingest.ledger import STATES, Books
+from cachelog.ingest.ledger import STATES, Books, Page
 from cachelog.ingest.lines import ReadLog
 
 
@@ -35,9 +35,9 @@ class Memory:
             if (kept := cache.find(source, self.tz, self.limits)) is None:
                 continue
             with suppress(OSError, KeyError, TypeError, ValueError, pl.exceptions.PolarsError):
-                events = kept.events(index)
-                books.restore(index, kept.books)
-                gathered.add_parts(*events)
+                page, events = Page.of(index, kept.books), kept.events(index)
+                gathered.add_parts(*events)  # raises before it takes anything over; what follows does not raise
+                books.enter(index, page)
                 log.bytes[index], log.marks[index] = kept.bytes, list(kept.marks)
                 if kept.late:
                     gathered.late[index] = kept.late

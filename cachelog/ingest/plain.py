@@ -13,7 +13,7 @@ import polars as pl
 
 from cachelog.contract.event import EVENT, LABEL
 from cachelog.contract.events import ROWS
-from cachelog.ingest.conform import Meanings, Vocabulary
+from cachelog.ingest.meaning import Meanings, Vocabulary
 from cachelog.ingest.said import Said
 
 _PLAIN = frozenset(("row", "said", "ts", "replica", "key", "ms", "seconds"))

@@ -19,6 +19,7 @@ import polars as pl
 
 from cachelog.contract.fields import ALIASES
 from cachelog.contract.limits import DEFAULT
+from cachelog.contract.quoting import CSV_ROW
 from cachelog.ingest import documents
 
 Fill = Callable[[memoryview], int]
@@ -197,7 +198,8 @@ class _Csv:
             return None
         if frame.height != records:
             return None
-        return frame.select(pl.struct(pl.all()).struct.json_encode()).to_series().to_list()
+        marked = pl.struct(pl.lit("1").alias(CSV_ROW), pl.all())
+        return frame.select(marked.struct.json_encode()).to_series().to_list()
 
     def _slow(self, block: bytes, ends: list[int]) -> list[str]:
         """Read records one by one: some are blank, have too few cells or too many, or are no UTF-8."""
@@ -211,7 +213,7 @@ class _Csv:
         except csv.Error:
             return text.replace("\n", " ")
         found = {name: cell for name, cell in zip(self.names, cells, strict=False) if cell}
-        return json.dumps(found, ensure_ascii=False) if found else ""
+        return json.dumps({CSV_ROW: "1", **found}, ensure_ascii=False) if found else ""
 
 
 def _named(cells: list[str]) -> list[str]:

@@ -20,7 +20,8 @@ from cachelog.contract.limits import Limits
 from cachelog.ingest import json_scan, records
 from cachelog.ingest.claim import Reader, read_unit
 from cachelog.ingest.discover import Source
-from cachelog.ingest.lines import Segment, Unit, Window, is_compressed
+from cachelog.ingest.lines import Segment, Unit
+from cachelog.ingest.opened import Window, is_compressed
 
 _PROBE = 64 << 10  # bytes of a probe; four times as many where these name no time, twice
 _PROBES = 16  # spread over the file, to see that it is in order

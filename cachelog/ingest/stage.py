@@ -16,8 +16,9 @@ from cachelog.ingest.clock import Zone, fixed_offset, from_mtime
 from cachelog.ingest.discover import Source, discover
 from cachelog.ingest.gather import Gathered
 from cachelog.ingest.ledger import Books
-from cachelog.ingest.lines import Piece, ReadLog, Unit, Window, units
+from cachelog.ingest.lines import Piece, ReadLog, Unit, units
 from cachelog.ingest.memory import Memory
+from cachelog.ingest.opened import Window
 from cachelog.ingest.place import Inputs
 from cachelog.ingest.seek import Span, window
 from cachelog.ingest.staged import Read, Staged, assembled

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import groupby
 from typing import Literal
 
@@ -127,6 +128,7 @@ class Episode:
         return min(set(seen), key=lambda pair: (-seen.count(pair), pair))[1]
 
 
+@lru_cache(maxsize=1)
 def runs(frames: Frames) -> Mapping[tuple[str, str], tuple[Run, ...]]:
     """Return Frames.levels by model and replica."""
     columns = ["model", "replica", *Run.__slots__]
@@ -151,6 +153,7 @@ def announcement(lines: Sequence[Rollout], version: str, at: datetime, limits: L
     return before[-1] if before and before[-1].version == version else None
 
 
+@lru_cache(maxsize=1)
 def flapping(frames: Frames, limits: Limits) -> Mapping[tuple[str, str], tuple[Run, ...]]:
     """Return, by model and replica, the runs of those that go back and forth.
 
@@ -173,7 +176,8 @@ def _dense(times: Sequence[datetime], many: int, within: float) -> bool:
     return any((b - a).total_seconds() <= within for a, b in zip(times, times[many - 1 :], strict=False))
 
 
-def episodes(frames: Frames, limits: Limits) -> list[Episode]:
+@lru_cache(maxsize=1)
+def episodes(frames: Frames, limits: Limits) -> tuple[Episode, ...]:
     """Return all episodes, by model and time; what flaps is no part of them."""
     flaps = flapping(frames, limits)
     levels = runs(frames)
@@ -184,10 +188,10 @@ def episodes(frames: Frames, limits: Limits) -> list[Episode]:
     steps.sort(key=lambda step: (step.model, step.start, step.replica))
     fleets = _fleets(frames)
     bases = dict(frames.order.select("model", "basis").unique(keep="first", maintain_order=True).iter_rows())
-    return [
+    return tuple(
         _judged(group, levels, fleets[group[0].model], asked.get(group[0].model, ()), bases[group[0].model], limits)
         for group in _grouped(steps, limits)
-    ]
+    )
 
 
 def _fleets(frames: Frames) -> Mapping[str, tuple[str, ...]]:

@@ -100,6 +100,16 @@ def rises(events: Events, frames: Frames, limits: Limits) -> Iterator[Rise]:
                 yield Rise(studied, one, made, max(start, frames.start), min(end, frames.end))
 
 
+def of_cause(
+    events: Events, frames: Frames, cause: str, limits: Limits
+) -> tuple[list[Rise], list[Standing]]:  # fmt: skip
+    """Return the rises that are mostly of a cause, and the other models of which most misses always were of it."""
+    risen = [r for r in rises(events, frames, limits) if r.makeup.share(cause) >= limits.cause_share]
+    told = {(r.model, r.cache) for r in risen}
+    always = [s for s in standing(events, frames, cause, limits) if (s.model, s.cache) not in told]
+    return risen, always
+
+
 def makeup(found: Explained, frames: Frames, studied: Study, one: Excursion) -> Makeup:
     """Return misses by cause in the stretch and in as much time before its onset, on the replicas that changed."""
     series = studied.series
