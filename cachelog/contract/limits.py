@@ -162,7 +162,7 @@ class Limits:
 
     # -- causes of misses ---------------------------------------------------------------------
     causes_rows: int = 20_000_000  # lookups whose causes are found exactly; of more, a sample of keys is followed
-    causes_batch: int = 1_000_000  # lookups looked at together: 150 bytes each
+    causes_batch: int = 500_000  # lookups looked at together, two batches at a time: 150 bytes each
     causes_sample: int = 100_000  # lookups of a model and cache from which lifetimes are read
     fill_s: float = 1.0  # how long a fill takes where misses have no latency (METHODS §5)
     fill_share: float = (
@@ -220,7 +220,7 @@ class Limits:
             block_bytes=block,
             held_events=min(self.held_events, max(room // 135, 50_000)),
             causes_rows=min(self.causes_rows, max(room // 300, 50_000)),
-            causes_batch=min(self.causes_batch, max(room // 600, 50_000)),
+            causes_batch=min(self.causes_batch, max(room // 1200, 50_000)),
         )
 
     def for_span(self, seconds: float) -> Limits:

@@ -19,9 +19,10 @@ Each is exact up to 20 million lookups; of more, whole histories of a sample of 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -32,6 +33,7 @@ from cachelog.contract.rule import Frames
 from cachelog.metrics.emptied import NEVER, Span, emptied, last_before, silently_emptied
 from cachelog.metrics.herds import HERDS, herds
 from cachelog.metrics.lifetimes import Ages, Edge, Floats, ages_at, beyond, edges
+from cachelog.metrics.once import once
 from cachelog.metrics.reuse import (
     EVICT,
     EXPIRED,
@@ -54,6 +56,7 @@ from cachelog.metrics.scopes import shared_places
 CAUSES = ("cold", "capacity", "version-change", "ttl", "flush", "duplicate", "new-keys", "error", "unexplained")
 COLD, CAPACITY, VERSION, TTL, FLUSH, DUPLICATE, NEW, ERROR, UNEXPLAINED = range(len(CAUSES))
 
+_THREADS = 2  # batches of models at a time
 _MICROS = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICRO = timedelta(microseconds=1)
@@ -92,27 +95,43 @@ class Batch:
     fill: Ints  # per label: how long a fill takes, in microseconds
 
 
-@lru_cache(maxsize=1)
+@once
 def explained(events: Events, frames: Frames, limits: Limits) -> Explained:
     """Return the causes of all misses; the same whatever the order of the events."""
     words = words_of(events)
     modulus = max(1, -(-int(frames.totals["lookups"].sum()) // limits.causes_rows))
     span = Span((frames.start - _EPOCH) // _MICRO, (frames.end - _EPOCH) // _MICRO)
-    cells, crowds, shared = list[pl.DataFrame](), [pl.DataFrame(schema=HERDS)], set[tuple[str, str]]()
-    ttl: dict[tuple[str, str], tuple[Edge, ...]] = {}
-    for models in batches(frames, words, modulus, limits):
-        rows = rows_of(events, words, models, modulus)
-        if not len(rows.ts):
-            continue
-        batch, common = _batch(rows, words, span, limits)
-        cause, found = _causes_of(batch, frames, limits)
-        cells.append(_cells(batch, cause, frames))
-        crowds.append(_herds(batch, cause, limits))
-        ttl |= found
-        names = words.places.rows()
-        shared |= {names[p] for p in np.flatnonzero(common).tolist()}
-    table = _completed(cells, frames, modulus)
-    return Explained(table, modulus, _uncertainty(table, modulus), ttl, frozenset(shared), pl.concat(crowds))
+    follow = partial(_followed, events, frames, words, modulus, span, limits)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        found = [f for f in pool.map(follow, batches(frames, words, modulus, limits)) if f]
+    table = _completed([f.cells for f in found], frames, modulus)
+    ttl = {which: edges for f in found for which, edges in f.ttl.items()}
+    crowds = pl.concat([pl.DataFrame(schema=HERDS), *(f.herds for f in found)])
+    shared = frozenset[tuple[str, str]]().union(*(f.shared for f in found))
+    return Explained(table, modulus, _uncertainty(table, modulus), ttl, shared, crowds)
+
+
+@dataclass(frozen=True, eq=False)
+class _Followed:
+    """What Explained says, of some models."""
+
+    cells: pl.DataFrame
+    ttl: Mapping[tuple[str, str], tuple[Edge, ...]]
+    shared: frozenset[tuple[str, str]]
+    herds: pl.DataFrame
+
+
+def _followed(
+    events: Events, frames: Frames, words: Words, modulus: int, span: Span, limits: Limits, models: list[str]
+) -> _Followed | None:
+    rows = rows_of(events, words, models, modulus)
+    if not len(rows.ts):
+        return None
+    batch, common = _batch(rows, words, span, limits)
+    cause, ttl = _causes_of(batch, frames, limits)
+    names = words.places.rows()
+    shared = frozenset(names[p] for p in np.flatnonzero(common).tolist())
+    return _Followed(_cells(batch, cause, frames), ttl, shared, _herds(batch, cause, limits))
 
 
 def _herds(batch: Batch, cause: Ints, limits: Limits) -> pl.DataFrame:

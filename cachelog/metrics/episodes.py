@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from itertools import groupby
 from typing import Literal
 
@@ -18,6 +17,7 @@ import polars as pl
 from cachelog.contract.finding import Confidence
 from cachelog.contract.limits import DEFAULT, Limits
 from cachelog.contract.rule import Frames
+from cachelog.metrics.once import once
 
 Verdict = Literal["regression", "rollback", "canary-abort"]
 
@@ -128,7 +128,7 @@ class Episode:
         return min(set(seen), key=lambda pair: (-seen.count(pair), pair))[1]
 
 
-@lru_cache(maxsize=1)
+@once
 def runs(frames: Frames) -> Mapping[tuple[str, str], tuple[Run, ...]]:
     """Return Frames.levels by model and replica."""
     columns = ["model", "replica", *Run.__slots__]
@@ -153,7 +153,7 @@ def announcement(lines: Sequence[Rollout], version: str, at: datetime, limits: L
     return before[-1] if before and before[-1].version == version else None
 
 
-@lru_cache(maxsize=1)
+@once
 def flapping(frames: Frames, limits: Limits) -> Mapping[tuple[str, str], tuple[Run, ...]]:
     """Return, by model and replica, the runs of those that go back and forth.
 
@@ -176,7 +176,7 @@ def _dense(times: Sequence[datetime], many: int, within: float) -> bool:
     return any((b - a).total_seconds() <= within for a, b in zip(times, times[many - 1 :], strict=False))
 
 
-@lru_cache(maxsize=1)
+@once
 def episodes(frames: Frames, limits: Limits) -> tuple[Episode, ...]:
     """Return all episodes, by model and time; what flaps is no part of them."""
     flaps = flapping(frames, limits)

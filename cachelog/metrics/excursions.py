@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 
@@ -22,6 +21,7 @@ from cachelog.metrics.changepoints import (
     likeliest,
     log_likelihood,
 )
+from cachelog.metrics.once import once
 from cachelog.metrics.proportions import Floats, benjamini_hochberg, normal_tail
 from cachelog.metrics.proposals import shortest_segment
 from cachelog.metrics.rates import Mask, Rate, odds, rate_of, total, z_of
@@ -87,7 +87,7 @@ class Excursion:
         return self.after.odds / odds(self.rate_expected)
 
 
-@lru_cache(maxsize=1)
+@once
 def changes(frames: Frames, limits: Limits) -> tuple[tuple[Study, tuple[Excursion, ...]], ...]:
     """Return every series that has enough lookups with its lasting changes, by model and cache: several rules ask.
 

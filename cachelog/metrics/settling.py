@@ -13,13 +13,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache
 
 import numpy as np
 import polars as pl
 
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
+from cachelog.metrics.once import once
 from cachelog.metrics.proportions import Floats
 from cachelog.metrics.rates import Mask, Rate
 from cachelog.metrics.series import Series, series
@@ -111,7 +111,7 @@ def _first_served(frames: Frames, loads: pl.DataFrame) -> Iterator[tuple[str, Co
         yield model, ColdEvent(ts, replica, "served", label)
 
 
-@lru_cache(maxsize=1)
+@once
 def cold_starts(frames: Frames, limits: Limits) -> tuple[ColdEvents, tuple[tuple[Series, tuple[Wave, ...]], ...]]:
     """Return the cold events, and the series of metrics/series.py with their waves: two rules begin with them."""
     cold = cold_events(frames)
