@@ -52,6 +52,7 @@ def _measured(name: str, sizes: Sequence[int], rounds: int, kept: Results) -> No
 
 
 def _write(folder: Path, kept: Results) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     results.save(folder / "results.json", kept)
     (folder / "RESULTS.svg").write_text(chart.drawing(kept))
     (folder / "RESULTS.md").write_text(render.page(kept))
