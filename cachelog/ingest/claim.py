@@ -127,10 +127,8 @@ def _plain(unit: Unit, reading: _Reading) -> UnitRead | None:
     segment, said = unit.segments[0], reading.parts[0]
     if (found := plain.read(said, segment.source, segment.line0, reading.reader.meanings)) is None:
         return None
-    rows, bulk, rare, vocabulary = found
+    rows, bulk, rare, vocabulary, late = found
     reading.books.state[rows] = EVENTS
-    last = pl.concat([bulk.select("line", "ts"), rare.select("line", "ts")]).sort("line", maintain_order=True)
-    late = last["ts"][-1] if last.height else None
     return UnitRead(((bulk, vocabulary),), rare, late, False, reading.books.closed(()))
 
 

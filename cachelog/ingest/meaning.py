@@ -163,18 +163,33 @@ def _mapped(text: pl.Expr, words: dict[str, str]) -> pl.Expr:
 
 def _read_words(frame: pl.DataFrame, text: str, name: str) -> pl.DataFrame:
     """Add NAME_op and NAME_outcome by classifying each distinct text once."""
-    distinct = frame.select(pl.col(text).drop_nulls().unique())
-    if distinct.is_empty():
-        return frame.with_columns(
-            pl.lit(None, pl.String).alias(f"{name}_op"), pl.lit(None, pl.String).alias(f"{name}_outcome")
-        )
-    read = distinct.with_columns(classify(pl.col(text))).rename({"op": f"{name}_op", "outcome": f"{name}_outcome"})
+    told = _classified(frame[text].drop_nulls().unique().to_list())
+    read = pl.DataFrame(
+        told, {text: pl.String(), f"{name}_op": pl.String(), f"{name}_outcome": pl.String()}, orient="row"
+    )
     return frame.join(read, on=text, how="left", maintain_order="left")
+
+
+#: What short texts were found to say: the new words of a log often stand beside texts that are known.
+_CLASSIFIED: dict[str, tuple[str | None, str | None]] = {}
+_SHORT = 300  # characters
+
+
+def _classified(texts: list[str]) -> list[tuple[str, str | None, str | None]]:
+    """Return texts with op and outcome."""
+    found = {text: said for text in texts if (said := _CLASSIFIED.get(text))}
+    new = [text for text in texts if text not in found]
+    if new:
+        told = pl.DataFrame({"text": new}, {"text": pl.String()}).select(classify(pl.col("text"))).rows()
+        found |= zip(new, told, strict=True)
+        if len(_CLASSIFIED) + len(new) <= _MOST:
+            _CLASSIFIED.update({text: found[text] for text in new if len(text) <= _SHORT})
+    return [(text, *found[text]) for text in texts]
 
 
 def classify(text: pl.Expr) -> list[pl.Expr]:
     """Return the expressions `op` and `outcome` for free texts; both null where no phrase fits."""
-    words = text.str.slice(0, 300).str.replace_all(r"([a-z])([A-Z])", "$1 $2")  # ModelLoaded, cacheMiss
+    words = text.str.slice(0, _SHORT).str.replace_all(r"([a-z])([A-Z])", "$1 $2")  # ModelLoaded, cacheMiss
     plain = words.str.to_lowercase().str.replace_all(r"[_\-./]+", " ")
     op: pl.Expr = pl.lit(None, pl.String)
     outcome: pl.Expr = pl.lit(None, pl.String)

@@ -7,6 +7,8 @@ other blocks go the long way; tests hold both together, for the Polars engine kn
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -18,8 +20,9 @@ from cachelog.ingest.said import Said
 
 _PLAIN = frozenset(("row", "said", "ts", "replica", "key", "ms", "seconds"))
 
-#: Rows (of the unit) that are events, those of them that come by the million (ROWS), and the others (EVENT).
-Plain = tuple[npt.NDArray[np.uint32], pl.DataFrame, pl.DataFrame, Vocabulary]
+#: Rows (of the unit) that are events, those of them that come by the million (ROWS), the others (EVENT), and the time
+#: of the last.
+Plain = tuple[npt.NDArray[np.uint32], pl.DataFrame, pl.DataFrame, Vocabulary, datetime | None]
 
 
 def read(said: Said, source: int, line0: int, meanings: Meanings) -> Plain | None:
@@ -36,11 +39,19 @@ def read(said: Said, source: int, line0: int, meanings: Meanings) -> Plain | Non
     full = _full(rows, meant, source, line0)
     if (full["replica"] == "").any():
         return None
-    few = full.filter(pl.Series(keep & ~many))
-    rare = few.hstack(vocabulary.table[few["said"]])
-    of_one = pl.when(pl.col("op") != "rollout").then("replica").alias("replica")
     bulk = full if many.all() else full.filter(pl.Series(many))
-    return rows["row"].to_numpy()[keep], bulk, rare.with_columns(of_one).select(list(EVENT)), vocabulary
+    rare = _rare(full, keep & ~many, vocabulary)
+    kept = np.flatnonzero(keep)
+    return rows["row"].to_numpy()[kept], bulk, rare, vocabulary, full["ts"][int(kept[-1])] if len(kept) else None
+
+
+def _rare(full: pl.DataFrame, few: npt.NDArray[np.bool_], vocabulary: Vocabulary) -> pl.DataFrame:
+    """Return the marked rows as EVENT; most blocks hold none."""
+    if not few.any():
+        return pl.DataFrame(schema=EVENT)
+    marked = full.filter(pl.Series(few))
+    of_one = pl.when(pl.col("op") != "rollout").then("replica").alias("replica")
+    return marked.hstack(vocabulary.table[marked["said"]]).with_columns(of_one).select(list(EVENT))
 
 
 def _meant(rows: pl.DataFrame, vocabulary: Vocabulary, place: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
