@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from cachelog.contract.events import Events, Part
+from cachelog.metrics.tally import NATIVE
 
 Ints = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
@@ -235,17 +237,24 @@ def grouped(hashes: Hashes) -> tuple[Ints, Mask]:
 def history(rows: Rows, entry: Hashes) -> History:
     """Return the rows by entry, with what came before each in it."""
     order, head = grouped(entry)
-    kind, ts = rows.kind[order], rows.ts[order]
-    place = np.arange(len(order))
-    start = np.maximum.accumulate(np.where(head, place, 0)) if len(order) else place
-    ends = (kind == EVICT) | (kind == EXPIRE)
-    some = bool(ends.any())
-    before = _last(~ends, start) if some else np.where(head, -1, place - 1)
-    filled = _last((kind >= MISS) | (kind == STALE), start)
-    never = np.full(len(order), -1)
-    evicted = _last(kind == EVICT, start) if some else never
-    expired = _last(kind == EXPIRE, start) if some else never
-    return History(order, ts, kind, start, before, filled, evicted, expired)
+    kind = rows.kind[order]
+    said = _followed(kind, head) if NATIVE is None else _native(NATIVE, kind, head)
+    return History(order, rows.ts[order], kind, *said)
+
+
+def _native(native: ModuleType, kind: npt.NDArray[np.uint8], head: Mask) -> tuple[Ints, ...]:
+    found = tuple(np.empty(len(kind), np.int64) for _ in range(5))
+    native.follow(kind, head, *found)
+    return found
+
+
+def _followed(kind: npt.NDArray[np.uint8], head: Mask) -> tuple[Ints, ...]:
+    """Return start, before, filled, evicted and expired of History."""
+    place = np.arange(len(kind))
+    start = np.maximum.accumulate(np.where(head, place, 0)) if len(kind) else place
+    lookup = (kind != EVICT) & (kind != EXPIRE)
+    asked = ((kind >= MISS) | (kind == STALE), kind == EVICT, kind == EXPIRE)
+    return (start, _last(lookup, start), *(_last(what, start) for what in asked))
 
 
 def _last(what: Mask, start: Ints) -> Ints:

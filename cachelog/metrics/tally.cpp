@@ -1,4 +1,4 @@
-// cachelog.metrics._tally: lookups into cells of (window, place), by the million.
+// cachelog.metrics._tally: lookups into cells of (window, place), and what came before them, by the million.
 //
 //   mark(said, replica, ts, rows, columns, places, first, width, seen)      sets seen[cell] to 1 for each lookup
 //   count(said, replica, ts, seconds, rows, columns, places, first, width, cells, words, sums)
@@ -9,7 +9,12 @@
 // one more than the largest place. cells: uint32, the row of the sums that a cell has. words: 3 uint32 a thing said: its
 // outcome (0 hit, 1 miss, others), 1 where it expired, and how many lookups it stands for. sums: 12 columns of int64:
 // hits, misses, stale, bypass, errors, expired, nanoseconds and number of timed hits, the same of misses, first, last.
-// metrics/tally.py says the same in numpy and is held to it by tests/test_tally.py. The GIL is released.
+//   follow(kind, head, start, before, filled, evicted, expired)
+//
+// kind: uint8, what each row of a history is (metrics/reuse.py); head: 1 where an entry begins. The others, int64, get
+// where the row's entry begins, and its last lookup, filling, eviction and expiry before the row, -1 for none.
+// metrics/tally.py and metrics/reuse.py say the same in numpy and are held to it by tests/test_tally.py and
+// tests/test_causes.py. The GIL is released.
 
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030B0000
@@ -116,8 +121,45 @@ PyObject* count(PyObject*, PyObject* args) {
   Py_RETURN_NONE;
 }
 
+enum Kind : uint8_t { kHit, kStale, kEvict, kExpire, kMiss, kExpired };
+
+struct Followed {
+  int64_t *start, *before, *filled, *evicted, *expired;
+};
+
+void follow_all(const uint8_t* kind, const uint8_t* head, size_t rows, const Followed& out) {
+  int64_t start = 0, before = -1, filled = -1, evicted = -1, expired = -1;
+  for (size_t at = 0; at < rows; at++) {
+    auto row = static_cast<int64_t>(at);
+    if (head[at]) start = row, before = filled = evicted = expired = -1;
+    out.start[at] = start;
+    out.before[at] = before;
+    out.filled[at] = filled;
+    out.evicted[at] = evicted;
+    out.expired[at] = expired;
+    uint8_t what = kind[at];
+    if (what == kEvict) evicted = row;
+    else if (what == kExpire) expired = row;
+    else before = row;
+    if (what >= kMiss || what == kStale) filled = row;
+  }
+}
+
+PyObject* follow(PyObject*, PyObject* args) {
+  Buffer kind, head, start, before, filled, evicted, expired;
+  if (!PyArg_ParseTuple(args, "y*y*w*w*w*w*w*:follow", &kind.view, &head.view, &start.view, &before.view, &filled.view,
+                        &evicted.view, &expired.view))
+    return nullptr;
+  Py_BEGIN_ALLOW_THREADS
+  follow_all(kind.as<uint8_t>(), head.as<uint8_t>(), kind.size<uint8_t>(),
+             {start.as<int64_t>(), before.as<int64_t>(), filled.as<int64_t>(), evicted.as<int64_t>(), expired.as<int64_t>()});
+  Py_END_ALLOW_THREADS
+  Py_RETURN_NONE;
+}
+
 PyMethodDef functions[] = {{"mark", mark, METH_VARARGS, "Mark the cells that have lookups."},
                            {"count", count, METH_VARARGS, "Add lookups to the sums of their cells."},
+                           {"follow", follow, METH_VARARGS, "Say what came before each row in its entry."},
                            {nullptr, nullptr, 0, nullptr}};
 PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_tally", "Lookups into cells.", -1, functions, nullptr, nullptr, nullptr, nullptr};
 
