@@ -6,6 +6,7 @@ Left out are what only the terminal shows: why an input was not read (it is in `
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
@@ -126,3 +127,12 @@ def number(value: Number) -> Number:
         return None
     rounded = round(value, _DIGITS)
     return rounded + 0.0 if rounded or not value else float(f"{value:.{_DIGITS}g}")
+
+
+def sound(value: Any) -> Any:
+    """Return plain values with every half of a pair of surrogates written out, so that any JSON parser takes them."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, Mapping):
+        return {sound(key): sound(inner) for key, inner in value.items()}
+    return [sound(inner) for inner in value] if isinstance(value, list | tuple) else value
