@@ -37,9 +37,15 @@ def render(report: Report, setting: Setting = NOTHING) -> str:
     """Return the report as Markdown."""
     told = text.stories(report.findings)
     bad = [story for story in told if story.cause.severity > Severity.INFO]
-    blocks = [_opening(report, setting), _checks(setting), _table(bad, report), _notes(told, bad)]
-    blocks += [_detail(story) for story in bad[:_DETAILS]]
-    blocks += [_limits(report), [f"<sub>{escaped(text.books(report.inputs))}</sub>"]]
+    blocks = (
+        _opening(report, setting),
+        _checks(setting),
+        _table(bad, report),
+        _notes(told, bad),
+        *(_detail(story) for story in bad[:_DETAILS]),
+        _limits(report),
+        (f"<sub>{escaped(text.books(report.inputs))}</sub>",),
+    )
     return "\n\n".join("\n".join(block) for block in map(list, blocks) if block) + "\n"
 
 

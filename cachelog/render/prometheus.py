@@ -7,20 +7,21 @@ collector wants. Labels are bounded: the models with the most misses by name, al
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cachelog.contract.finding import Finding, ModelRow, Report, Severity
 from cachelog.contract.verdict import NOTHING, Outcome, Setting
 from cachelog.render import text
 
-_MODELS = 200  # by name
+_ROWS = 200  # models in their caches, by name
 _OTHER = "_other"
 _LABEL = 120  # characters of a label's value
 _STATES = ("events", "quiet", "joined", "unclaimed", "bad")
 
 Labels = tuple[tuple[str, str], ...]
 Sample = tuple[Labels, float]
+Family = tuple[str, str, Sequence[Sample]]
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def render(report: Report, setting: Setting = NOTHING) -> str:
     return "".join(_family(name, meaning, samples) for name, meaning, samples in families)
 
 
-def _family(name: str, meaning: str, samples: Iterable[Sample]) -> str:
+def _family(name: str, meaning: str, samples: Sequence[Sample]) -> str:
     lines = [f"cachelog_{name}{_labels(labels)} {_value(value)}\n" for labels, value in samples]
     return f"# HELP cachelog_{name} {meaning}\n# TYPE cachelog_{name} gauge\n{''.join(lines)}" if lines else ""
 
@@ -57,7 +58,7 @@ def _value(value: float) -> str:
     return str(value) if isinstance(value, int) else repr(round(value, 6) + 0.0)
 
 
-def _run(report: Report, setting: Setting) -> Iterator[tuple[str, str, list[Sample]]]:
+def _run(report: Report, setting: Setting) -> Iterator[Family]:
     version = text.short(report.tool["version"], _LABEL)
     yield "build_info", "Version of cachelog that wrote this.", [((("version", version),), 1)]
     lines = [((("state", state),), sum(getattr(item, state) for item in report.inputs)) for state in _STATES]
@@ -74,7 +75,7 @@ def _run(report: Report, setting: Setting) -> Iterator[tuple[str, str, list[Samp
         yield "check_verdict", "1 for the verdict of cachelog check.", outcomes
 
 
-def _findings(findings: Sequence[Finding]) -> Iterator[tuple[str, str, list[Sample]]]:
+def _findings(findings: Sequence[Finding]) -> Iterator[Family]:
     levels = [((("severity", level.word),), sum(f.severity is level for f in findings)) for level in Severity]
     yield "findings_by_severity", "Findings of each severity.", levels
     found = Counter((f.rule, f.severity) for f in findings)
@@ -82,7 +83,7 @@ def _findings(findings: Sequence[Finding]) -> Iterator[tuple[str, str, list[Samp
     yield "findings", "Findings of each rule and severity that there are.", rules
 
 
-def _models(report: Report) -> Iterator[tuple[str, str, list[Sample]]]:
+def _models(report: Report) -> Iterator[Family]:
     groups = sorted(_grouped(report.models).items())
     known = [(labels, sums, sums.lookups) for labels, sums in groups if sums.lookups is not None]
     yield "model_lookups", "Lookups: hits, misses and stale.", [(labels, lookups) for labels, _, lookups in known]
@@ -93,21 +94,18 @@ def _models(report: Report) -> Iterator[tuple[str, str, list[Sample]]]:
     yield "model_stale", "Lookups answered by a stale entry.", [(labels, sums.stale) for labels, sums in groups]
     yield "model_versions", "Versions seen.", [(labels, sums.versions) for labels, sums in groups]
     regressed = Counter(f.model or "" for f in report.findings if f.rule == "version-regression")
-    named = _named(report.models)
+    known_models = {model for model, _ in _named(report.models)}
     told: Counter[str] = Counter()
     for model, number in regressed.items():
-        told[named.get(model, _OTHER)] += number
-    samples = [((("model", model),), number) for model, number in sorted(told.items())]
+        told[text.short(model, _LABEL) if model in known_models else _OTHER] += number
+    samples: Sequence[Sample] = [((("model", model),), number) for model, number in sorted(told.items())]
     yield "version_regressions", "Findings of an older version loaded after a newer one.", samples
 
 
-def _named(models: Sequence[ModelRow]) -> dict[str, str]:
-    """Return the label of every model: its name, or that of the rest."""
-    misses: Counter[str] = Counter()
-    for row in models:
-        misses[row.model] += row.misses
-    best = sorted(misses, key=lambda model: (-misses[model], model))
-    return {model: text.short(model, _LABEL) if n < _MODELS else _OTHER for n, model in enumerate(best)}
+def _named(models: Sequence[ModelRow]) -> set[tuple[str, str]]:
+    """Return model and cache of the rows that keep their names."""
+    best = sorted(models, key=lambda row: (-row.misses, -(row.lookups or 0), row.model, row.cache))
+    return {(row.model, row.cache) for row in best[:_ROWS]}
 
 
 def _grouped(models: Sequence[ModelRow]) -> dict[Labels, _Sums]:
@@ -115,8 +113,9 @@ def _grouped(models: Sequence[ModelRow]) -> dict[Labels, _Sums]:
     named = _named(models)
     rows: dict[Labels, list[ModelRow]] = {}
     for row in models:
-        cache = text.short(row.cache, _LABEL)
-        rows.setdefault((("model", named[row.model]), ("cache", cache)), []).append(row)
+        known = (row.model, row.cache) in named
+        model, cache = (text.short(row.model, _LABEL), text.short(row.cache, _LABEL)) if known else (_OTHER, _OTHER)
+        rows.setdefault((("model", model), ("cache", cache)), []).append(row)
     return {labels: _sums(group) for labels, group in rows.items()}
 
 
