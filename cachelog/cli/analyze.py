@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cachelog.cli.options import FailOn, Filters, Format, Output, Paths
-from cachelog.cli.printing import look, put, say
+from cachelog.cli.options import FailOn, Filters, Outputs, Paths
+from cachelog.cli.printing import say
+from cachelog.cli.publishing import Plan, planned, publish
 from cachelog.cli.running import analysed, damaged, exit_code
 from cachelog.contract.finding import Report
+
+if TYPE_CHECKING:
+    from cachelog.render.page import Look
 
 
 def analyze(
@@ -19,26 +23,27 @@ def analyze(
     exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit 0 whatever is found.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 4 when an input is damaged.")] = False,
     filters: Filters,
-    output: Output,
+    outputs: Outputs,
 ) -> int:
     """Say what went wrong, ranked, with the lines that prove it."""
+    plan = planned(outputs)
     report = analysed(paths, filters, fail_on)
-    put(rendered(report, output), output)
+    tell(report, plan)
     explain_errors(report)
     if strict and damaged(report):
         say(f"cachelog: damaged or incomplete: {', '.join(damaged(report)[:5])}")
     return exit_code(report, fail_on, strict, exit_zero)
 
 
-def rendered(report: Report, output: Output) -> str:
-    """Return the report in the format asked for."""
-    if output.format is Format.JSON:
-        from cachelog.render import json
+def tell(report: Report, plan: Plan) -> None:
+    """Write the report where it is wanted; its text is the page for a terminal."""
 
-        return json.render(report)
-    from cachelog.render import terminal
+    def page(look: Look) -> str:
+        from cachelog.render import terminal
 
-    return terminal.render(report, look(output))
+        return terminal.render(report, look)
+
+    publish(report, plan, page)
 
 
 def explain_errors(report: Report) -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cachelog.cli.analyze import explain_errors, rendered
-from cachelog.cli.options import FailOn, Filters, Format, Output, Paths
-from cachelog.cli.printing import look, put, say
+from cachelog.cli.analyze import explain_errors
+from cachelog.cli.options import FailOn, Filters, Outputs, Paths
+from cachelog.cli.publishing import planned, publish
 from cachelog.cli.running import analysed, damaged, exit_code, fails
-from cachelog.contract.finding import Finding, Report, Severity
+from cachelog.contract.finding import Finding, ModelRow, Report, Severity
 from cachelog.contract.limits import DEFAULT
+from cachelog.contract.verdict import Check, Outcome, Verdict
+
+if TYPE_CHECKING:
+    from cachelog.render.page import Look
 
 
 def check(
@@ -21,14 +26,22 @@ def check(
     exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit 0 whatever is found.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 4 when an input is damaged.")] = False,
     filters: Filters,
-    output: Output,
+    outputs: Outputs,
 ) -> int:
     """Judge a deploy: pass (exit 0), fail (1) or inconclusive (3)."""
+    plan = planned(outputs)
     report = analysed(paths, filters, fail_on)
     code = exit_code(report, fail_on, strict, zero=False)
     if code == 0 and too_little(report):
         code = 3
-    _put(report, code, fail_on, output)
+    verdict = judged(report, code, fail_on)
+
+    def page(look: Look) -> str:
+        from cachelog.render import terminal
+
+        return terminal.judged(verdict.said, _behind(report, fail_on), look)
+
+    publish(report, plan, page, verdict)
     explain_errors(report)
     return 0 if exit_zero and code in (1, 3, 4) else code
 
@@ -36,26 +49,53 @@ def check(
 def too_little(report: Report) -> str:
     """Return why the logs do not bear a verdict, "" where they do: loads alone do, for the rules of versions."""
     lookups = sum(row.lookups or 0 for row in report.models)
-    if not any(row.lookups or row.misses or row.versions for row in report.models):
-        return f"neither lookups nor loads in {sum(item.lines for item in report.inputs):,} lines"
+    why = _too_few(lookups, any(row.misses or row.versions for row in report.models))
+    return why if lookups or not why else f"{why} in {sum(item.lines for item in report.inputs):,} lines"
+
+
+def judged(report: Report, code: int, fail_on: FailOn) -> Verdict:
+    """Return the verdict that the exit code stands for, with a check for each model and one for what has none."""
+    outcome = _OUTCOMES.get(code, Outcome.INCONCLUSIVE)
+    return Verdict(outcome, _reason(report, code, fail_on), tuple(_checks(report, code, fail_on)))
+
+
+_OUTCOMES = {0: Outcome.PASS, 1: Outcome.FAIL}
+
+
+def _checks(report: Report, code: int, fail_on: FailOn) -> Iterator[Check]:
+    bad = [finding for finding in report.findings if fails(finding, fail_on)]
+    unread = _reason(report, code, fail_on) if code in (4, 70, 130) else ""
+    rows: dict[str, list[ModelRow]] = {}
+    for row in report.models:
+        rows.setdefault(row.model, []).append(row)
+    for model in sorted(rows.keys() | {finding.model for finding in bad if finding.model}):
+        mine = [finding for finding in bad if finding.model == model]
+        yield _of_model(model, rows.get(model, []), mine, fail_on, unread)
+    if rest := [finding for finding in bad if finding.model is None]:
+        yield Check("all models", Outcome.FAIL, _told(rest), None, tuple(finding.id for finding in rest))
+
+
+def _of_model(model: str, rows: list[ModelRow], bad: list[Finding], fail_on: FailOn, unread: str) -> Check:
+    if bad:
+        return Check(model, Outcome.FAIL, _told(bad), model, tuple(finding.id for finding in bad))
+    lookups = sum(row.lookups or 0 for row in rows)
+    if why := unread or _too_few(lookups, any(row.misses or row.versions for row in rows)):
+        return Check(model, Outcome.INCONCLUSIVE, why, model)
+    seen = f"{lookups:,} lookups" if lookups else "its loads"
+    return Check(model, Outcome.PASS, f"nothing at or above {fail_on.value} in {seen}", model)
+
+
+def _told(bad: list[Finding]) -> str:
+    more = f" and {len(bad) - 1:,} more" if len(bad) > 1 else ""
+    return f"{bad[0].id} ({bad[0].severity.word}): {bad[0].title}{more}"
+
+
+def _too_few(lookups: int, others: bool) -> str:
+    if not lookups and not others:
+        return "neither lookups nor loads"
     if 0 < lookups < DEFAULT.shift_lookups:
         return f"{lookups:,} lookups, and a changed miss rate shows from {DEFAULT.shift_lookups:,} on"
     return ""
-
-
-def _put(report: Report, code: int, fail_on: FailOn, output: Output) -> None:
-    """Write the verdict and the findings behind it; beside JSON, which is the report alone, it is a message."""
-    said = f"{_VERDICTS.get(code, 'inconclusive')}: {_reason(report, code, fail_on)}"
-    if output.format is Format.JSON:
-        put(rendered(report, output), output)
-        say(f"cachelog: {said}")
-        return
-    from cachelog.render import terminal
-
-    put(terminal.judged(said, _behind(report, fail_on), look(output)), output)
-
-
-_VERDICTS = {0: "pass", 1: "fail"}
 
 
 def _behind(report: Report, fail_on: FailOn) -> list[Finding]:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from cachelog.render.registry import ReportFormat
+
 if TYPE_CHECKING:
     from cachelog.pipeline import Options
 
@@ -53,7 +55,7 @@ class Colour(StrEnum):
 
 
 class Format(StrEnum):
-    """How a report is written."""
+    """How an answer is written."""
 
     TEXT = "text"
     JSON = "json"
@@ -113,6 +115,32 @@ class Output:
 
     format: Annotated[Format, typer.Option(help="How to write it.")] = Format.TEXT
     output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file.")] = None
+    color: Annotated[Colour, typer.Option(help="Colours.")] = Colour.AUTO
+    ascii: Annotated[bool, typer.Option("--ascii", help="Nothing but ASCII.")] = False
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a bug.")] = False
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where a report goes, in which formats, and how its page looks."""
+
+    format: Annotated[
+        ReportFormat | None, typer.Option(help="How to write it to standard output.", show_default="text")
+    ] = None
+    output: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Write it to this file in the format of its ending (repeatable)."
+        ),
+    ] = None
+    sarif_anchor: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="File of the repository (PATH:LINE) that sarif, github, gitlab point to."),
+    ] = None
+    notify: Annotated[
+        list[str] | None,
+        typer.Option(metavar="URL", help="Post it there: Slack, PagerDuty, Alertmanager, Grafana (repeatable)."),
+    ] = None
     color: Annotated[Colour, typer.Option(help="Colours.")] = Colour.AUTO
     ascii: Annotated[bool, typer.Option("--ascii", help="Nothing but ASCII.")] = False
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a bug.")] = False

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cachelog.cli.analyze import explain_errors, rendered
-from cachelog.cli.options import FailOn, Filters, Output, Paths
+from cachelog.cli.analyze import explain_errors, tell
+from cachelog.cli.options import FailOn, Filters, Output, Outputs, Paths
 from cachelog.cli.printing import put, say
+from cachelog.cli.publishing import planned
 from cachelog.cli.running import exit_code, inputs, progress
 from cachelog.contract.errors import UsageError
 
@@ -58,17 +59,18 @@ def merge(
     ],
     *,
     filters: Filters,
-    output: Output,
+    outputs: Outputs,
 ) -> int:
     """Put together what was staged and found: the report that `analyze` gives on all logs at once."""
     from cachelog import shards
 
+    plan = planned(outputs)
     staged = [path for path in folders if os.path.isdir(path)]
     if not staged:
         raise UsageError("no folder of `cachelog stage` is named; the report needs its events beside what was found")
     found = [path for path in folders if not os.path.isdir(path)]
     report = shards.merge(staged, found, filters.options(datetime.now(UTC)))
-    put(rendered(report, output), output)
+    tell(report, plan)
     explain_errors(report)
     return exit_code(report, FailOn.NONE, strict=False, zero=False)
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from cachelog.contract.finding import Finding, InputReport, ModelRow, Number, Report, Severity
+from cachelog.contract.finding import Evidence, Finding, InputReport, ModelRow, Number, Report, Severity
+from cachelog.contract.verdict import Setting
 from cachelog.contract.wording import lasting, percent
 
 # -- hostile text ---------------------------------------------------------------------------------------
@@ -16,6 +17,7 @@ from cachelog.contract.wording import lasting, percent
 #: Characters that Unicode calls printable although nothing is seen of them, and selectors that change widths.
 _UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | frozenset(map(chr, range(0xFE00, 0xFE10)))
 _MARKS = 2  # more combining marks than this on one letter climb into the lines around it
+_SENTENCE = 1_200  # characters of a verdict: a title is made of names that a log gives
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 _NAMED = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
@@ -49,6 +51,18 @@ def _escape(char: str) -> str:
 def log_line(text: str, *, ascii_only: bool = False) -> str:
     """Return a raw log line as `printable` does, but without its colours and with tabs as blanks."""
     return printable(_COLOUR.sub("", text).replace("\t", "  ").strip(), ascii_only=ascii_only)
+
+
+def short(text: str, most: int) -> str:
+    """Return `text` as `printable` does, its middle left out where it takes more than `most` characters."""
+    shown = printable(text[:most] + text[-most:] if len(text) > 2 * most else text)
+    return shown if len(shown) <= most else shown[: most // 2] + "…" + shown[-(most - most // 2 - 1) :]
+
+
+def quoted(item: Evidence, most: int = 400) -> str:
+    """Return a cited line on one line: where it stands, what it shows, and its text."""
+    said = f"{short(item.path, 200)}:{item.line} {short(item.role, 100)}"
+    return f"{said}: {short(log_line(item.text), most)}" if item.text else said
 
 
 # -- figures --------------------------------------------------------------------------------------------
@@ -168,6 +182,11 @@ def verdict(report: Report) -> str:
     if report.hidden:
         return f"Nothing to show: {many(report.hidden, 'finding')} left out as asked, in {looked_at(report)}."
     return f"Nothing wrong found in {looked_at(report)}."
+
+
+def headline(report: Report, setting: Setting) -> str:
+    """Return the verdict of `check` where there is one, else that of the report; safe to print."""
+    return short(setting.verdict.said if setting.verdict else verdict(report), _SENTENCE)
 
 
 def _worst(told: Sequence[Story], end: datetime | None) -> str:
