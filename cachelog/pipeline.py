@@ -15,6 +15,7 @@ import polars as pl
 import cachelog
 from cachelog import blindness, rank
 from cachelog.attribution.cause import link
+from cachelog.contract import platform
 from cachelog.contract.errors import UsageError
 from cachelog.contract.events import Events
 from cachelog.contract.finding import Evidence, Finding, InputReport, ModelRow, Report, Severity
@@ -30,6 +31,7 @@ from cachelog.ingest.seek import Span
 from cachelog.ingest.stage import Asked, stage
 from cachelog.ingest.staged import Staged
 from cachelog.metrics import residency, windows
+from cachelog.metrics.beside import told_beside
 from cachelog.metrics.causes import by_model, explained
 from cachelog.rooms import detectors, dialects, envelopes
 
@@ -169,7 +171,10 @@ def _stage(paths: Sequence[str], options: Options, spool: str | None, progress: 
 
 
 def _wanted(staged: Staged, options: Options) -> tuple[Events, pl.DataFrame]:
-    """Keep the events of the asked time, models and replicas; fleet-wide events (no model, no replica) stay."""
+    """Keep the events of the asked time, models and replicas; fleet-wide events (no model, no replica) stay.
+
+    So does what the platform says: manifests are older than what they explain.
+    """
     time: list[pl.Expr] = []
     if options.since:
         time.append(pl.col("ts") >= options.since)
@@ -180,7 +185,7 @@ def _wanted(staged: Staged, options: Options) -> tuple[Events, pl.DataFrame]:
     of_model = pl.lit(True) if models is None else _is_one_of("model", models)
     rows = pl.all_horizontal(here) if here else None
     bulk = Events(tuple(p.where(p.words.select(_all(of_model)).to_series(), rows) for p in staged.bulk.parts))
-    return bulk, staged.rare.filter(*here, of_model)
+    return bulk, staged.rare.filter(pl.all_horizontal(pl.lit(True), *here) | platform.told(), of_model)
 
 
 def _all(mask: pl.Expr) -> pl.Expr:
@@ -205,12 +210,14 @@ def _asked_for(column: str, staged: Staged, globs: Sequence[str]) -> list[str] |
 
 def _frames(events: Events, rare: pl.DataFrame, options: Options) -> Frames | None:
     """Make the frames that detectors share; None when no event has a time."""
-    if (span := _span(events, rare)) is None:
+    serving = rare.filter(~platform.told())
+    if (span := _span(events, serving) or _span(events, rare)) is None:
         return None
     start, end = span
     counts, base = windows.counts(events, start, end)
-    changes = residency.changes(rare)
     totals = windows.totals(counts)
+    said, beside = told_beside(rare, serving, totals, (start, end), options.limits)
+    changes = residency.changes(pl.concat([serving, beside]))
     replicas = residency.replicas(totals, changes)
     order = residency.ordered(totals, changes, replicas, start, end, options.order)
     limits = options.limits.for_span((end - start).total_seconds())
@@ -218,7 +225,7 @@ def _frames(events: Events, rare: pl.DataFrame, options: Options) -> Frames | No
     changes = changes.join(
         order.select("model", "version", "ord"), on=["model", "version"], how="left", maintain_order="left"
     )
-    return Frames(start, end, base, counts, totals, changes, order, levels, replicas)
+    return Frames(start, end, base, counts, totals, changes, order, levels, replicas, said)
 
 
 def _span(events: Events, rare: pl.DataFrame) -> tuple[datetime, datetime] | None:
