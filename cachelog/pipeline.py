@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import glob
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,7 @@ from cachelog.contract.wording import listed
 from cachelog.ingest import cache, json_scan
 from cachelog.ingest.cite import cite
 from cachelog.ingest.clock import fixed_offset
+from cachelog.ingest.declared import declared
 from cachelog.ingest.discover import Source, any_pipe
 from cachelog.ingest.opened import drop_spool, open_spool
 from cachelog.ingest.seek import Span
@@ -55,6 +57,7 @@ class Options:
     tz: str = "UTC"
     order: tuple[str, ...] = ()  # version labels, oldest first
     limits: Limits = DEFAULT
+    deploys: tuple[platform.Deploy, ...] = ()  # that the user tells of
     cache: bool = False  # use what was read before, and keep what is read
 
 
@@ -138,7 +141,11 @@ def inspect(paths: Sequence[str], options: Options = Options(), progress: Progre
         staged = _stage(paths, options, spool, progress)
         frames = _frames(*_wanted(staged, options), options)
         models = windows.models(frames) if frames else ()
-        taken = {source.path: fields(source, envelopes(), spool) for source in staged.sources if not source.note}
+        taken = {
+            source.path: fields(source, envelopes(), spool)
+            for source in staged.sources
+            if not (source.note or source.said)
+        }
         report = _report(staged, models, (), (), frames)
         return replace(report, fields=taken, inputs=tuple(_quoted(item, staged, spool) for item in report.inputs))
     finally:
@@ -167,7 +174,15 @@ def context(report: Report, evidence: Evidence, around: int) -> list[tuple[int, 
 def _stage(paths: Sequence[str], options: Options, spool: str | None, progress: Progress | None) -> Staged:
     span = Span(options.since, options.until)
     asked = Asked(options.tz, spool, options.cache, span, progress, options.limits)
-    return stage(paths, dialects(), envelopes(), asked)
+    return _declared(stage(paths, dialects(), envelopes(), asked), options)
+
+
+def _declared(staged: Staged, options: Options) -> Staged:
+    """Add the deploys that the user tells of; raises UsageError on a model that is not in the logs."""
+    for deploy in options.deploys:
+        if deploy.model:
+            _asked_for("model", staged, (glob.escape(deploy.model),))
+    return declared(staged, options.deploys)
 
 
 def _wanted(staged: Staged, options: Options) -> tuple[Events, pl.DataFrame]:
@@ -202,9 +217,9 @@ def _asked_for(column: str, staged: Staged, globs: Sequence[str]) -> list[str] |
     if not globs or not any(item.events for item in staged.inputs):
         return None
     known = staged.names(column)
-    for glob in globs:
-        if not fnmatch.filter(known, glob):
-            raise UsageError(f"no {column} {glob!r} in these logs; they name {listed(known, 8) or 'none'}")
+    for wanted in globs:
+        if not fnmatch.filter(known, wanted):
+            raise UsageError(f"no {column} {wanted!r} in these logs; they name {listed(known, 8) or 'none'}")
     return [name for name in known if any(fnmatch.fnmatchcase(name, g) for g in globs)]
 
 

@@ -39,6 +39,7 @@ class Told:
     version: str | None = None
     digest: str | None = None
     model: str | None = None
+    n: int = 1
 
 
 def parsed(lines: pl.DataFrame, read: Callable[[Object], Iterator[Told]]) -> pl.DataFrame:

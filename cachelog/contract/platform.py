@@ -10,6 +10,9 @@ image. One with a model and its version besides is a rollout of that version lik
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
+
 import polars as pl
 
 from cachelog.contract.event import EVENT
@@ -22,6 +25,16 @@ KINDS = (MANIFEST, TROUBLE, DEPLOY)
 IMAGE = "image"
 TEMPLATE = "pod template"  # its hash, which differs where anything does
 ANY = "-*"  # the end of `replica` where it is a workload
+
+
+@dataclass(frozen=True)
+class Deploy:
+    """A deploy that the user tells of: `text` as written; without a model it is one of all."""
+
+    text: str
+    ts: datetime
+    model: str | None = None
+    version: str | None = None
 
 
 def of_kind(kind: str) -> pl.Expr:

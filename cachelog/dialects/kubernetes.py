@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 
 import polars as pl
 
 from cachelog.contract.layout import Layout
+from cachelog.contract.limits import DEFAULT
 from cachelog.contract.objects import Object, Told, at, deploys, instant, items, parsed, quoted, text, texts
 from cachelog.contract.platform import ANY, DEPLOY, IMAGE, MANIFEST, TEMPLATE, TROUBLE
 
@@ -65,6 +67,7 @@ _DEPLOYS = frozenset(
         "InstallSucceeded", "UpgradeSucceeded", "RollbackSucceeded", "ReconciliationSucceeded",
     )
 )  # fmt: skip
+_DIGITS = 9  # of a count of events
 _WORKLOADS = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Rollout")
 
 
@@ -101,15 +104,25 @@ def _of_pod(one: Object, pod: str, field: str, last: str) -> Iterator[Told]:
     container = field.partition("{")[2].rstrip("}")
     if _SIDECARS.match(container) or field.startswith("spec.initContainers"):
         return
-    reason, said = text(one, "reason"), text(one, "message") or text(one, "note") or ""
+    reason = text(one, "reason")
+    said = text(one, "message") or text(one, "note") or reason or ""
     first = instant(one, "firstTimestamp", "deprecatedFirstTimestamp")
     if reason == "Started":
-        for time in dict.fromkeys(filter(None, (first, last))):
-            yield Told("restart", time, f"{TROUBLE}{quoted(said)}", pod)
+        yield from _started(pod, said, first or last, last, text(one, "series.count") or text(one, "count"))
     elif reason == "Pulled" and (image := _PULLED.search(said)):
         yield Told("rollout", last, MANIFEST + IMAGE, pod, image[1])
     elif reason == "Killing" or text(one, "type") == "Warning":
         yield Told("rollout", last, TROUBLE + quoted(f"{reason}: {said}"), pod)
+
+
+def _started(pod: str, said: str, first: str, last: str, count: str | None) -> Iterator[Told]:
+    """Yield the starts of an event: one at its first time, and at its last all others up to then, if that is near."""
+    many = int(count) if count and count.isdigit() and len(count) < _DIGITS else 1
+    yield Told("restart", first, TROUBLE + quoted(said), pod)
+    if many > 1 and last != first:
+        took = (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds()
+        near = 0 < took <= DEFAULT.restart_s
+        yield Told("restart", last, TROUBLE + quoted(f"{said} ({many} times)"), pod, n=many - 1 if near else 1)
 
 
 def _of_workload(one: Object, kind: str, name: str, last: str) -> Iterator[Told]:

@@ -1,4 +1,4 @@
-"""What the platform says beside the logs: which manifests differ, what went wrong on a replica, which deploy came before.
+"""What the platform says beside the logs: manifests that differ, what went wrong on a replica, the deploy before.
 
 Manifests, deploys and trouble are facts of the platform, not of the model: they are told beside what the logs show, and
 never make a version of it.
@@ -7,13 +7,13 @@ never make a version of it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 
 import polars as pl
 
-from cachelog.contract.finding import Evidence, Rejected
+from cachelog.contract.finding import Evidence, Finding, Rejected
 from cachelog.contract.limits import Limits
 from cachelog.contract.platform import ANY, DEPLOY, IMAGE, MANIFEST, SAID, TEMPLATE, TROUBLE, of_kind, told
 from cachelog.contract.rule import Frames
@@ -46,11 +46,20 @@ def told_beside(
 
 @dataclass(frozen=True)
 class Beside:
-    """What is told of some replicas: whole sentences (each with a blank before it), lines, and what is ruled out."""
+    """What is told of some replicas: sentences, lines, and what is ruled out."""
 
-    said: str = ""
+    said: tuple[str, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     rejected: tuple[Rejected, ...] = ()
+
+    def added(self, finding: Finding) -> Finding:
+        """Return a finding that tells this too."""
+        return replace(
+            finding,
+            summary=" ".join((finding.summary, *self.said)),
+            evidence=tuple(dict.fromkeys((*finding.evidence, *self.evidence))),
+            rejected=(*finding.rejected, *self.rejected),
+        )
 
 
 @dataclass(frozen=True)
@@ -138,7 +147,7 @@ def _other_manifest(
         for part in shown[:1]
         if (fact := facts[replica].get(part))
     ]
-    return Beside(f" {names} {'have' if len(these) > 1 else 'has'} {told}.", tuple(evidence))
+    return Beside((f"{names} {'have' if len(these) > 1 else 'has'} {told}.",), tuple(evidence))
 
 
 def _concerns(replicas: Sequence[str]) -> pl.Expr:
@@ -158,37 +167,34 @@ def _troubles(frames: Frames, these: Sequence[str], since: datetime, until: date
         (replica.removesuffix(ANY), reason.removeprefix(TROUBLE), Evidence(source, line, ts, "trouble told"))
         for replica, reason, source, line, ts in last.select("replica", "reason", "source", "line", "ts").iter_rows()
     ]
-    said = "".join(f" The platform says of {name} at {e.time:%H:%M:%S} UTC: {what}." for name, what, e in rows)
-    return Beside(said, tuple(evidence for *_, evidence in rows))
+    said = (f"The platform says of {name} at {e.time:%H:%M:%S} UTC: {what.rstrip('.')}." for name, what, e in rows)
+    return Beside(tuple(said), tuple(evidence for *_, evidence in rows))
 
 
-@dataclass(frozen=True)
-class Deploy:
-    """A deploy that came before something; `before` in seconds, below 0 where it is told of after it."""
-
-    what: str
-    before: float
-    evidence: Evidence
-
-    @property
-    def said(self) -> str:
-        """Return a sentence, with a blank before it."""
-        when = "before" if self.before >= 0 else "after"
-        return f" {lasting(abs(self.before))} {when} its onset there was a deploy: {self.what}."
-
-
-def deploy_near(
+def deployed(
     frames: Frames, model: str, replicas: Sequence[str], onset: tuple[datetime, datetime], limits: Limits
-) -> Deploy | None:
-    """Return the last deploy of all, of the model, or of one of these replicas, before the end of an onset's interval."""
+) -> Beside:
+    """Return the last deploy of all, of the model, or of one of these replicas, up to the end of an onset's interval.
+
+    Where deploys are known, and none of them was near, that is ruled out.
+    """
     low, high = onset
-    if frames.platform.is_empty():
-        return None
     here = pl.col("replica").is_null() | _concerns(replicas)
     ours = here & (pl.col("model").is_null() | (pl.col("model") == model))
+    known = frames.platform.filter(of_kind(DEPLOY) & ours)
+    if known.is_empty():
+        return Beside()
     since, until = low - timedelta(seconds=limits.deploy_s), high + timedelta(seconds=limits.deploy_late_s)
-    rows = frames.platform.filter(of_kind(DEPLOY) & ours & pl.col("ts").is_between(since, until))
-    for ts, source, line, reason in rows.select(*_PLACE, "reason").tail(1).iter_rows():
-        before = (low - ts).total_seconds() if ts <= low else min(0.0, (high - ts).total_seconds())
-        return Deploy(reason.removeprefix(DEPLOY), before, Evidence(source, line, ts, "deploy before the onset"))
-    return None
+    near = known.filter(pl.col("ts").is_between(since, until))
+    for ts, source, line, reason in near.select(*_PLACE, "reason").tail(1).iter_rows():
+        said = f"{_when(ts, low, high)} there was a deploy: {reason.removeprefix(DEPLOY).rstrip('.')}."
+        return Beside((said,), (Evidence(source, line, ts, "deploy"),))
+    why = f"none of {known.height} that are told of was in the {lasting(limits.deploy_s)} before it"
+    return Beside(rejected=(Rejected("a deploy", why),))
+
+
+def _when(ts: datetime, low: datetime, high: datetime) -> str:
+    if low < ts <= high:
+        return f"At {ts:%H:%M:%S} UTC, in this time,"
+    seconds = (low - ts if ts <= low else ts - high).total_seconds()
+    return f"{lasting(seconds)} {'before' if ts <= low else 'after'} it"
