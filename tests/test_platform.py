@@ -48,6 +48,8 @@ def test_the_pods_that_went_back_run_the_other_config_map(tmp_path):
     found = analysed(tmp_path, "pods.json", text)[0]["version-regression"]
     names = ", ".join(STALE)
     assert f"The pods of {names} have ConfigMap search-7g2 (the others search-9k4)." in found.summary
+    assert found.numbers["manifest_differs"] == "ConfigMap"
+    assert (found.numbers["manifest_value"], found.numbers["manifest_value_of_others"]) == ("search-7g2", "search-9k4")
     (first, *_) = [e for e in found.evidence if e.path.endswith("pods.json")]
     assert first.role == f"manifest of {STALE[0]}: ConfigMap search-7g2"
     items = [number for number, line in enumerate(text.splitlines(), 1) if line == "        {"]
@@ -155,6 +157,7 @@ def test_a_deploy_before_a_rise_is_told_beside_it(tmp_path, source):
     shift = found["miss-rate-shift"]
     assert f"before it there was a deploy: {SAID[source]}" in shift.summary
     assert [e.path for e in shift.evidence if e.role == "deploy"] == [str(tmp_path / "logs" / f"{source}.json")]
+    assert shift.numbers["deploy_seconds_before"] == pytest.approx(20, abs=30)
     # nothing of it is a version of a model, a part of the period, or an announcement
     assert {v.version for row in report.models for v in row.versions} == {"v9", "v10", "v3"}
     assert (report.start.year, report.end.hour) == (2026, 5)
@@ -210,7 +213,7 @@ def test_a_rollout_that_stopped_tells_what_holds_the_replica_up(tmp_path):
     objects = [*(pod(n, at(8), config="c", image="reg/m:2") for n in FLEET[:3]), behind, back_off]
     (folder / "all.json").write_text(listed(objects))
     found = rules(folder)["stuck-rollout"]
-    assert f"The pod of {FLEET[3]} has image reg/m:1 (the others reg/m:2)." in found.summary
+    assert f"The pod of {FLEET[3]}, created before the others, has image reg/m:1 (the others reg/m:2)." in found.summary
     assert f'says of {FLEET[3]} at 05:12:00 UTC: BackOff: Back-off pulling image "reg/m:2".' in found.summary
     assert {e.role for e in found.evidence} >= {"trouble told", f"manifest of {FLEET[3]}: image reg/m:1"}
 

@@ -165,6 +165,8 @@ def _with_platform(finding: Finding, shift: _Shift, frames: Frames) -> Finding:
     mine = shift.replicas or every
     told = deployed(frames, model, mine, onset, shift.limits).added(finding)
     others = sorted(set(every) - set(mine))
+    if not others:
+        return told
     since = onset[0] - timedelta(seconds=shift.limits.deploy_s)
     return compared(frames, mine, others, since, finding.end or onset[1]).added(told)
 

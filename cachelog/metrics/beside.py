@@ -6,14 +6,14 @@ never make a version of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 
 import polars as pl
 
-from cachelog.contract.finding import Evidence, Finding, Rejected
+from cachelog.contract.finding import Evidence, Finding, Number, Rejected
 from cachelog.contract.limits import Limits
 from cachelog.contract.platform import ANY, DEPLOY, IMAGE, MANIFEST, SAID, TEMPLATE, TROUBLE, of_kind, told
 from cachelog.contract.rule import Frames
@@ -46,11 +46,12 @@ def told_beside(
 
 @dataclass(frozen=True)
 class Beside:
-    """What is told of some replicas: sentences, lines, and what is ruled out."""
+    """What is told of some replicas: sentences, lines, what is ruled out, and figures by name."""
 
     said: tuple[str, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     rejected: tuple[Rejected, ...] = ()
+    numbers: Mapping[str, Number] = field(default_factory=dict)
 
     def added(self, finding: Finding) -> Finding:
         """Return a finding that tells this too."""
@@ -59,6 +60,7 @@ class Beside:
             summary=" ".join((finding.summary, *self.said)),
             evidence=tuple(dict.fromkeys((*finding.evidence, *self.evidence))),
             rejected=(*finding.rejected, *self.rejected),
+            numbers={**finding.numbers, **self.numbers},
         )
 
 
@@ -83,9 +85,8 @@ def compared(
     if frames.platform.is_empty():
         return Beside()
     manifests, troubles = _manifests(frames, these, others), _troubles(frames, these, since, until)
-    return Beside(
-        manifests.said + troubles.said, manifests.evidence + troubles.evidence, manifests.rejected + troubles.rejected
-    )
+    said, evidence = manifests.said + troubles.said, manifests.evidence + troubles.evidence
+    return Beside(said, evidence, manifests.rejected, manifests.numbers)
 
 
 @lru_cache(maxsize=1)
@@ -139,6 +140,7 @@ def _other_manifest(
     others: Sequence[str],
 ) -> Beside:
     names = f"The pods of {listed(these)}" if len(these) > 1 else f"The pod of {these[0]}"
+    names += ", created before the others," if _are_older(facts, these, others) else ""
     told = " and ".join(f"{part} {differing[part][0]} (the others {differing[part][1]})" for part in shown)
     first = next(r for r in others if r in facts)
     evidence = [
@@ -147,7 +149,15 @@ def _other_manifest(
         for part in shown[:1]
         if (fact := facts[replica].get(part))
     ]
-    return Beside((f"{names} {'have' if len(these) > 1 else 'has'} {told}.",), tuple(evidence))
+    values = dict(zip(("manifest_value", "manifest_value_of_others"), differing[shown[0]], strict=True))
+    said = f"{names} {'have' if len(these) > 1 else 'has'} {told}."
+    return Beside((said,), tuple(evidence), numbers={"manifest_differs": shown[0], **values})
+
+
+def _are_older(facts: _Facts, these: Sequence[str], others: Sequence[str]) -> bool:
+    """Were all these pods created before all the others? The hash of its template is as old as a pod."""
+    sides = [[facts[r][TEMPLATE].ts for r in side if TEMPLATE in facts.get(r, {})] for side in (these, others)]
+    return len(sides[0]) == len(these) and bool(sides[1]) and max(sides[0]) < min(sides[1])
 
 
 def _concerns(replicas: Sequence[str]) -> pl.Expr:
@@ -188,7 +198,8 @@ def deployed(
     near = known.filter(pl.col("ts").is_between(since, until))
     for ts, source, line, reason in near.select(*_PLACE, "reason").tail(1).iter_rows():
         said = f"{_when(ts, low, high)} there was a deploy: {reason.removeprefix(DEPLOY).rstrip('.')}."
-        return Beside((said,), (Evidence(source, line, ts, "deploy"),))
+        figure: dict[str, Number] = {"deploy_seconds_before": round((low - ts).total_seconds(), 3)}
+        return Beside((said,), (Evidence(source, line, ts, "deploy"),), numbers=figure)
     why = f"none of {known.height} that are told of was in the {lasting(limits.deploy_s)} before it"
     return Beside(rejected=(Rejected("a deploy", why),))
 
