@@ -111,7 +111,7 @@ DEPLOYS = {
                 },
                 "spec": {"template": {"spec": {"containers": [{"name": "search", "image": "reg/search:2"}]}}},
             }
-            for owner in ("search", "unrelated")
+            for owner in ("search", "unrelated", "sea")
         ]
     ),
     "github": json.dumps(
@@ -174,7 +174,7 @@ def test_a_rise_with_no_deploy_near_it_rules_deploys_out(tmp_path):
 
 
 BEGUN = datetime(2026, 9, 14, 5, 0, tzinfo=UTC)
-FLEET = [f"m-5d5f-{x}" for x in ("aaaaa", "bbbbb", "ccccc", "ddddd")]
+FLEET = [f"m-5d5f-{x}" for x in ("bbbbb", "ccccc", "ddddd", "fffff")]
 
 
 def at(minutes):

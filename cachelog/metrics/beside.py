@@ -6,6 +6,7 @@ never make a version of it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -160,18 +161,29 @@ def _are_older(facts: _Facts, these: Sequence[str], others: Sequence[str]) -> bo
     return len(sides[0]) == len(these) and bool(sides[1]) and max(sides[0]) < min(sides[1])
 
 
-def _concerns(replicas: Sequence[str]) -> pl.Expr:
+def _concerns(said: pl.DataFrame, replicas: Sequence[str]) -> pl.Expr:
     """Return whether a row is about one of these replicas, or a workload of theirs."""
-    name = pl.col("replica")
-    workload = name.str.ends_with(ANY)
-    prefix = name.str.strip_suffix(ANY.removeprefix("-"))
-    of_workload = pl.any_horizontal(pl.lit(False), *(pl.lit(r).str.starts_with(prefix) for r in replicas))
-    return pl.when(workload).then(of_workload).otherwise(name.is_in(list(replicas)))
+    names = said["replica"].drop_nulls().unique().sort().to_list()
+    known = frozenset(replicas)
+    mine = [n for n in names if n in known or (n.endswith(ANY) and any(_is_pod_of(r, n) for r in replicas))]
+    return pl.col("replica").is_in(mine)
+
+
+_SAFE = "[bcdfghjklmnpqrstvwxz2456789]"  # letters of names that Kubernetes makes up
+_MADE_UP = re.compile(rf"(?:(?:{_SAFE}{{1,10}}|[a-f0-9]{{6,10}})-)?(?:{_SAFE}{{5}}|[0-9]+)")
+
+
+def _is_pod_of(replica: str, workload: str) -> bool:
+    """Is a replica named as a pod of a workload is: its name, a hash or none, and five letters or a number?"""
+    prefix = workload.removesuffix(ANY) + "-"
+    return replica.startswith(prefix) and _MADE_UP.fullmatch(replica[len(prefix) :]) is not None
 
 
 def _troubles(frames: Frames, these: Sequence[str], since: datetime, until: datetime) -> Beside:
     """Return the last trouble of each of the first replicas that had any."""
-    mine = frames.platform.filter(of_kind(TROUBLE) & _concerns(these) & pl.col("ts").is_between(since, until))
+    mine = frames.platform.filter(
+        of_kind(TROUBLE) & _concerns(frames.platform, these) & pl.col("ts").is_between(since, until)
+    )
     last = mine.group_by("replica", maintain_order=True).last().sort("replica").head(_SHOWN)
     rows = [
         (replica.removesuffix(ANY), reason.removeprefix(TROUBLE), Evidence(source, line, ts, "trouble told"))
@@ -189,14 +201,15 @@ def deployed(
     Where deploys are known, and none of them was near, that is ruled out.
     """
     low, high = onset
-    here = pl.col("replica").is_null() | _concerns(replicas)
+    here = pl.col("replica").is_null() | _concerns(frames.platform, replicas)
     ours = here & (pl.col("model").is_null() | (pl.col("model") == model))
     known = frames.platform.filter(of_kind(DEPLOY) & ours)
     if known.is_empty():
         return Beside()
     since, until = low - timedelta(seconds=limits.deploy_s), high + timedelta(seconds=limits.deploy_late_s)
-    near = known.filter(pl.col("ts").is_between(since, until))
-    for ts, source, line, reason in near.select(*_PLACE, "reason").tail(1).iter_rows():
+    near = known.filter(pl.col("ts").is_between(since, until)).select(*_PLACE, "reason")
+    by_then = near.filter(pl.col("ts") <= high)
+    for ts, source, line, reason in (near.head(1) if by_then.is_empty() else by_then.tail(1)).iter_rows():
         said = f"{_when(ts, low, high)} there was a deploy: {reason.removeprefix(DEPLOY).rstrip('.')}."
         figure: dict[str, Number] = {"deploy_seconds_before": round((low - ts).total_seconds(), 3)}
         return Beside((said,), (Evidence(source, line, ts, "deploy"),), numbers=figure)
