@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import glob
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ import polars as pl
 import cachelog
 from cachelog import blindness, rank
 from cachelog.attribution.cause import link
+from cachelog.contract import platform
 from cachelog.contract.errors import UsageError
 from cachelog.contract.events import Events
 from cachelog.contract.finding import Evidence, Finding, InputReport, ModelRow, Report, Severity
@@ -24,12 +26,14 @@ from cachelog.contract.wording import listed
 from cachelog.ingest import cache, json_scan
 from cachelog.ingest.cite import cite
 from cachelog.ingest.clock import fixed_offset
+from cachelog.ingest.declared import declared
 from cachelog.ingest.discover import Source, any_pipe
 from cachelog.ingest.opened import drop_spool, open_spool
 from cachelog.ingest.seek import Span
 from cachelog.ingest.stage import Asked, stage
 from cachelog.ingest.staged import Staged
 from cachelog.metrics import residency, windows
+from cachelog.metrics.beside import told_beside
 from cachelog.metrics.causes import by_model, explained
 from cachelog.rooms import detectors, dialects, envelopes
 
@@ -53,6 +57,7 @@ class Options:
     tz: str = "UTC"
     order: tuple[str, ...] = ()  # version labels, oldest first
     limits: Limits = DEFAULT
+    deploys: tuple[platform.Deploy, ...] = ()  # that the user tells of
     cache: bool = False  # use what was read before, and keep what is read
 
 
@@ -136,7 +141,11 @@ def inspect(paths: Sequence[str], options: Options = Options(), progress: Progre
         staged = _stage(paths, options, spool, progress)
         frames = _frames(*_wanted(staged, options), options)
         models = windows.models(frames) if frames else ()
-        taken = {source.path: fields(source, envelopes(), spool) for source in staged.sources if not source.note}
+        taken = {
+            source.path: fields(source, envelopes(), spool)
+            for source in staged.sources
+            if not (source.note or source.said)
+        }
         report = _report(staged, models, (), (), frames)
         return replace(report, fields=taken, inputs=tuple(_quoted(item, staged, spool) for item in report.inputs))
     finally:
@@ -165,11 +174,22 @@ def context(report: Report, evidence: Evidence, around: int) -> list[tuple[int, 
 def _stage(paths: Sequence[str], options: Options, spool: str | None, progress: Progress | None) -> Staged:
     span = Span(options.since, options.until)
     asked = Asked(options.tz, spool, options.cache, span, progress, options.limits)
-    return stage(paths, dialects(), envelopes(), asked)
+    return _declared(stage(paths, dialects(), envelopes(), asked), options)
+
+
+def _declared(staged: Staged, options: Options) -> Staged:
+    """Add the deploys that the user tells of; raises UsageError on a model that is not in the logs."""
+    for deploy in options.deploys:
+        if deploy.model:
+            _asked_for("model", staged, (glob.escape(deploy.model),))
+    return declared(staged, options.deploys)
 
 
 def _wanted(staged: Staged, options: Options) -> tuple[Events, pl.DataFrame]:
-    """Keep the events of the asked time, models and replicas; fleet-wide events (no model, no replica) stay."""
+    """Keep the events of the asked time, models and replicas; fleet-wide events (no model, no replica) stay.
+
+    So does what the platform says: manifests are older than what they explain.
+    """
     time: list[pl.Expr] = []
     if options.since:
         time.append(pl.col("ts") >= options.since)
@@ -180,7 +200,7 @@ def _wanted(staged: Staged, options: Options) -> tuple[Events, pl.DataFrame]:
     of_model = pl.lit(True) if models is None else _is_one_of("model", models)
     rows = pl.all_horizontal(here) if here else None
     bulk = Events(tuple(p.where(p.words.select(_all(of_model)).to_series(), rows) for p in staged.bulk.parts))
-    return bulk, staged.rare.filter(*here, of_model)
+    return bulk, staged.rare.filter(pl.all_horizontal(pl.lit(True), *here) | platform.told(), of_model)
 
 
 def _all(mask: pl.Expr) -> pl.Expr:
@@ -197,20 +217,22 @@ def _asked_for(column: str, staged: Staged, globs: Sequence[str]) -> list[str] |
     if not globs or not any(item.events for item in staged.inputs):
         return None
     known = staged.names(column)
-    for glob in globs:
-        if not fnmatch.filter(known, glob):
-            raise UsageError(f"no {column} {glob!r} in these logs; they name {listed(known, 8) or 'none'}")
+    for wanted in globs:
+        if not fnmatch.filter(known, wanted):
+            raise UsageError(f"no {column} {wanted!r} in these logs; they name {listed(known, 8) or 'none'}")
     return [name for name in known if any(fnmatch.fnmatchcase(name, g) for g in globs)]
 
 
 def _frames(events: Events, rare: pl.DataFrame, options: Options) -> Frames | None:
     """Make the frames that detectors share; None when no event has a time."""
-    if (span := _span(events, rare)) is None:
+    serving = rare.filter(~platform.told())
+    if (span := _span(events, serving) or _span(events, rare)) is None:
         return None
     start, end = span
     counts, base = windows.counts(events, start, end)
-    changes = residency.changes(rare)
     totals = windows.totals(counts)
+    said, beside = told_beside(rare, serving, totals, (start, end), options.limits)
+    changes = residency.changes(pl.concat([serving, beside]))
     replicas = residency.replicas(totals, changes)
     order = residency.ordered(totals, changes, replicas, start, end, options.order)
     limits = options.limits.for_span((end - start).total_seconds())
@@ -218,7 +240,7 @@ def _frames(events: Events, rare: pl.DataFrame, options: Options) -> Frames | No
     changes = changes.join(
         order.select("model", "version", "ord"), on=["model", "version"], how="left", maintain_order="left"
     )
-    return Frames(start, end, base, counts, totals, changes, order, levels, replicas)
+    return Frames(start, end, base, counts, totals, changes, order, levels, replicas, said)
 
 
 def _span(events: Events, rare: pl.DataFrame) -> tuple[datetime, datetime] | None:

@@ -48,7 +48,7 @@ def stage(paths: Sequence[str], folder: str, options: Options, progress: Progres
 
 def detect(folders: Sequence[str], shard: Shard, options: Options) -> str:
     """Return, as JSON, what the rules find of the models of a shard; raises UsageError."""
-    read = staged.load(folders)
+    read = pipeline._declared(staged.load(folders), options)
     events, rare = pipeline._wanted(read, options)
     frames = pipeline._frames(events, rare, options)
     found, errors = pipeline._detect(events, frames, options.limits) if frames else ([], ())
@@ -62,7 +62,7 @@ def merge(folders: Sequence[str], files: Sequence[str], options: Options) -> Rep
 
     Raises UsageError on a file that is none, or a shard that is missing.
     """
-    read = staged.load(folders)
+    read = pipeline._declared(staged.load(folders), options)
     if not files:
         return pipeline._analyzed(read, options, None)
     found = _found(files)

@@ -7,7 +7,7 @@ from cachelog.contract.layout import Layout, Place
 from cachelog.ingest.claim import Layouts
 from tests.json_corpus import NUMBERS, TEXTS, TIMES, Writer
 
-LAYOUTS = Layouts.of(rooms.envelopes()).layouts
+LAYOUTS = Layouts.of(rooms.envelopes(), rooms.dialects()).layouts
 
 
 class Envelopes(Writer):

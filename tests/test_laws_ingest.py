@@ -29,14 +29,17 @@ LOCUS = ("source", "line", "replica", "ts")
 JUNK = [b"", b"   ", b"\xff\xfe", b"{", b'{"a":', b"free words", b"\x00" * 9, b"\x1b[31m", b"Caused by: x", b"[pod/"]
 
 
-LAYOUTS = Layouts.of(ENVELOPES)
+LAYOUTS = Layouts.of(ENVELOPES, DIALECTS)
 
 
 def claims(modules, sample):
+    """Return who claims a line; what is an object of a dialect's is no line of JSON of an application."""
     line = pl.DataFrame({"text": [sample]})
-    texts = {n for n, m in modules.items() if hasattr(m, "claim") and line.select(m.claim(pl.col("text"))).item()}
-    opened = opening.opened(jsonlines.decode_any(sample), LAYOUTS.layouts) if modules is ENVELOPES else None
-    return texts if opened is None or opened.layout < 0 else texts | {list(ENVELOPES)[LAYOUTS.codes[opened.layout]]}
+    opened = opening.opened(jsonlines.decode_any(sample), LAYOUTS.layouts)
+    codes = LAYOUTS.codes if modules is ENVELOPES else LAYOUTS.dialects
+    if opened is not None and opened.layout >= 0 and codes[opened.layout] >= 0:
+        return {list(modules)[codes[opened.layout]]}
+    return {n for n, m in modules.items() if hasattr(m, "claim") and line.select(m.claim(pl.col("text"))).item()}
 
 
 @pytest.mark.parametrize(("name", "sample"), SAMPLES)

@@ -33,7 +33,10 @@ def numbers(data):
     return np.frombuffer(data, np.uint32).tolist()
 
 
-@pytest.mark.parametrize("module", rooms.dialects().values(), ids=rooms.dialects())
+TEXT_DIALECTS = {name: module for name, module in rooms.dialects().items() if hasattr(module, "claim")}
+
+
+@pytest.mark.parametrize("module", TEXT_DIALECTS.values(), ids=TEXT_DIALECTS)
 def test_a_dialect_is_asked_about_all_that_it_claims_and_never_about_what_it_surely_does_not(module):
     lines = [line for _, line in SAMPLES if not line.lstrip().startswith("{")]
     text = pl.Series("text", lines)

@@ -15,6 +15,7 @@ import typer
 from cachelog.render.registry import ReportFormat
 
 if TYPE_CHECKING:
+    from cachelog.contract.platform import Deploy
     from cachelog.pipeline import Options
 
 Paths = Annotated[
@@ -73,6 +74,10 @@ class Filters:
     replica: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Only these replicas (repeatable).")] = None
     tz: Annotated[str, typer.Option(help="Zone of times that have none.", metavar="ZONE")] = "UTC"
     order: Annotated[str | None, typer.Option(help="Versions, oldest first: v1,v2,v3.", metavar="LABELS")] = None
+    deploy: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TIME[,MODEL[,VERSION]]", help="A deploy, of all models or of one (repeatable)."),
+    ] = None
     rule: Annotated[
         list[str] | None, typer.Option(metavar="GLOB", help="Only findings of these rules (repeatable).")
     ] = None
@@ -100,6 +105,7 @@ class Filters:
             models=tuple(self.model or ()),
             replicas=tuple(self.replica or ()),
             rules=known_rules(self.rule or ()),
+            deploys=tuple(deployed(text, now, self.tz) for text in self.deploy or ()),
             top=self.top,
             min_severity=Severity[self.min_severity.name],
             tz=self.tz,
@@ -167,6 +173,18 @@ def when(text: str | None, now: datetime, tz: str, option: str) -> datetime | No
             f"{option} {text!r} is no time; give RFC 3339 (2026-11-20T14:02:00Z), -3h, -15m or now"
         ) from None
     return parsed.astimezone(UTC) if parsed.tzinfo else _zoned(parsed, tz)
+
+
+def deployed(text: str, now: datetime, tz: str) -> Deploy:
+    """Return the deploy that TIME[,MODEL[,VERSION]] means; raises UsageError on what is none."""
+    from cachelog.contract.errors import UsageError
+    from cachelog.contract.platform import Deploy
+
+    time, *named = (part.strip() for part in text.split(",", 2))
+    at = when(time, now, tz, "--deploy")
+    if at is None or "" in named:
+        raise UsageError(f"--deploy {text!r} names no model; give TIME, TIME,MODEL or TIME,MODEL,VERSION")
+    return Deploy(text, at, *named)
 
 
 _LEAST = 300 << 20  # bytes: less holds no more than the program itself

@@ -14,6 +14,8 @@ A dialect (cachelog/dialects/NAME.py) has
                                                  regular expression of what ingest/shapes.hpp understands
     TELLING: tuple[str, ...]                     optional, then SHAPE is all of claim: parse returns no row for a line
                                                  that holds none of these texts
+    LAYOUTS: tuple[Layout, ...]                  optional: objects of JSON that are its own, not an application's lines;
+                                                 then it may have no claim, and parse gets each object on one line
     BLIND: str | None                            optional: what the logs of this system cannot tell, one sentence
     SOURCE: str                                  optional: where the format is defined
 Dialects are asked only about lines with their hints and shape: good hints, long and rare, are what makes them cheap.

@@ -17,7 +17,7 @@ OPS = (
     "evict",  # an entry (key given) or a loaded model (cache == "model") was pushed out
     "expire",
     "flush",
-    "rollout",  # somebody asked for a version; `version` is the target, `reason` the action
+    "rollout",  # somebody asked for a version; `version` is the target, `reason` the action; or contract/platform.py
     "restart",  # the process of a replica started
     "sample",  # a periodic figure, or a line that says something only beside others; `reason` says what (see below)
 )

@@ -30,6 +30,8 @@ DOCUMENTS = frozenset(
         "records",
         "data",
         "logs",
+        "items",
+        "status.history",
     )
 )
 

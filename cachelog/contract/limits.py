@@ -32,6 +32,10 @@ class Limits:
     counter_fall: float = -2.08  # ln(0.05/0.40) a step where no figure rises: a restart; or less traffic
     counter_mixed: float = -2.30  # ln(0.02/0.20) hits fall and misses rise, or the reverse: a restart that ran long
 
+    # -- what the platform says beside the logs -------------------------------------------------
+    deploy_s: float = 900.0  # a deploy may be behind what begins so long after it: images are pulled, pods replaced
+    deploy_late_s: float = 60.0  # ... or so shortly before: clocks differ, and some tell of a deploy at its end
+
     # -- versions -----------------------------------------------------------------------------
     skew_s: float = 30.0  # runs shorter than this are clock skew or overlap of a rollout (METHODS §4)
     dwell_s: float = 60.0  # the newer version must have held this long to be certain

@@ -12,7 +12,7 @@ It is pure: no files, no clock, no globals. Registered by being in the folder.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -21,6 +21,7 @@ import polars as pl
 from cachelog.contract.events import Events
 from cachelog.contract.finding import Finding
 from cachelog.contract.limits import Limits
+from cachelog.contract.platform import SAID
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +49,9 @@ class Frames:
     versions). Sorted by model, replica, start."""
     replicas: pl.DataFrame
     """model, replica, first, last (activity of that model on that replica), lookups, loads."""
+    platform: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SAID))
+    """What manifests, deploys and the platform say beside the logs (contract/platform.py); none of it is in `changes`
+    but starts of containers, and rollouts that name a version of a model."""
 
 
 class Rule(Protocol):

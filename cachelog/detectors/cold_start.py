@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from cachelog.contract.events import Events
@@ -35,6 +36,7 @@ from cachelog.contract.finding import Confidence, Evidence, Finding, Impact, Num
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import lasting, listed, percent, replicas
+from cachelog.metrics.beside import deployed
 from cachelog.metrics.harm import added_seconds
 from cachelog.metrics.lines import served_line
 from cachelog.metrics.proportions import wilson
@@ -53,11 +55,20 @@ def detect(events: Events, frames: Frames, limits: Limits) -> list[Finding]:
     """Return one finding a series and wave of loads that left caches cold."""
     _, known = cold_starts(frames, limits)
     return [
-        _finding(events, one, wave, frames, limits)
+        _with_deploy(_finding(events, one, wave, frames, limits), frames, limits)
         for one, waves in known
         for wave in waves
         if is_cold(wave, limits) and _events(wave)
     ]
+
+
+def _with_deploy(finding: Finding, frames: Frames, limits: Limits) -> Finding:
+    """Add the deploy that the loads came after; that there was none is not worth a word."""
+    if frames.platform.is_empty() or finding.model is None or finding.start is None:
+        return finding
+    onset = finding.start, finding.onset_high or finding.start
+    told = deployed(frames, finding.model, finding.replicas, onset, limits)
+    return replace(told, rejected=()).added(finding)
 
 
 def _events(wave: Wave) -> list[ColdEvent]:

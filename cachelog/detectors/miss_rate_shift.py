@@ -3,7 +3,7 @@
 What it says
     From a time on (an interval, not a point) a model misses its cache more often than before: by how much, on which
     replicas, how many extra misses that made, and whether the rest of the fleet did the same. Falls are told too, as
-    information.
+    information. A deploy shortly before a rise is told beside it, or that none was, where deploys are known.
 
 Why it matters
     Each miss is computed again: slower answers, more load, often on the machines that are busiest. A rate that went up
@@ -45,6 +45,7 @@ from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import listed, percent
 from cachelog.metrics.ages import Shares, Stretch, shares
+from cachelog.metrics.beside import compared, deployed
 from cachelog.metrics.control import Control, Found, control
 from cachelog.metrics.excursions import Excursion, changes
 from cachelog.metrics.harm import added_seconds, severity_of_harm
@@ -152,7 +153,22 @@ def detect(events: Events, frames: Frames, limits: Limits) -> list[Finding]:
     shifts = [_shift(events, frames, f[0], e, everything, limits) for f in everything for e in f[1]]
     told = [shift for shift in shifts if _worth_telling(shift)]
     cited = _evidence(events, told)
-    return [_finding(shift, lines, frames) for shift, lines in zip(told, cited, strict=True)]
+    return [_with_platform(_finding(s, lines, frames), s, frames) for s, lines in zip(told, cited, strict=True)]
+
+
+def _with_platform(finding: Finding, shift: _Shift, frames: Frames) -> Finding:
+    """Add the deploy before a rise, and how the manifests of the replicas that rose differ from those of the others."""
+    if not shift.excursion.rising or frames.platform.is_empty():
+        return finding
+    model, every = shift.studied.series.model, shift.studied.whole.series.replicas
+    onset = finding.onset_low or shift.start, finding.onset_high or shift.start
+    mine = shift.replicas or every
+    told = deployed(frames, model, mine, onset, shift.limits).added(finding)
+    others = sorted(set(every) - set(mine))
+    if not others:
+        return told
+    since = onset[0] - timedelta(seconds=shift.limits.deploy_s)
+    return compared(frames, mine, others, since, finding.end or onset[1]).added(told)
 
 
 def _shift(

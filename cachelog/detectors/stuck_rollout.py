@@ -2,7 +2,8 @@
 
 What it says
     A rollout of a newer version began, reached some of the replicas of a model, and then stopped: these replicas have
-    the older version still, for so long, and answered so many lookups with it.
+    the older version still, for so long, and answered so many lookups with it. Where pods and events of Kubernetes are
+    beside the logs, in what their manifests differ from those of the others, and what the platform says of them.
 
 Why it matters
     Users get one answer or another, by which replica they reach. Where a cache is shared, its keys carry the version,
@@ -36,6 +37,7 @@ from cachelog.contract.finding import Confidence, Evidence, Finding, Impact, Num
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import lasting, listed, percent, replicas
+from cachelog.metrics.beside import Beside, compared
 from cachelog.metrics.lines import load_line, restart_line, served_line
 from cachelog.metrics.rollout import Split, answered, splits
 
@@ -45,7 +47,12 @@ _SHOWN = 3  # replicas whose lines are cited
 def detect(events: Events, frames: Frames, limits: Limits) -> list[Finding]:
     """Return one finding for each model whose rollout stopped half-way."""
     stuck = (s for s in splits(frames, limits) if s.verdict == "stuck")
-    return [_finding(s, s.start, events, frames, limits) for s in stuck if s.start]
+    return [_beside(s, frames).added(_finding(s, s.start, events, frames, limits)) for s in stuck if s.start]
+
+
+def _beside(split: Split, frames: Frames) -> Beside:
+    """Return what the platform says of those behind, compared with those that have the newer version."""
+    return compared(frames, split.replicas, split.having, split.start or frames.start, split.end)
 
 
 def _finding(split: Split, start: datetime, events: Events, frames: Frames, limits: Limits) -> Finding:

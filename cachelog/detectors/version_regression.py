@@ -38,9 +38,10 @@ import polars as pl
 
 from cachelog.contract.events import Events
 from cachelog.contract.finding import Confidence, Evidence, Finding, Impact, Number, Rejected, Severity
-from cachelog.contract.limits import Limits
+from cachelog.contract.limits import DEFAULT, Limits
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import lasting, listed, percent, replicas
+from cachelog.metrics.beside import Beside, compared
 from cachelog.metrics.episodes import Episode, Step, certainty, episodes
 from cachelog.metrics.excess import Excess, excess
 from cachelog.metrics.lines import load_line, restart_line, served_line
@@ -51,7 +52,13 @@ _SHOWN = 3  # replicas whose lines are cited
 def detect(events: Events, frames: Frames, limits: Limits) -> list[Finding]:
     """Return one finding an episode that is neither a rollback nor the end of a canary."""
     found = [e for e in episodes(frames, limits) if e.verdict == "regression"]
-    return [_finding(episode, events, frames, limits) for episode in found]
+    return [_beside(e, frames).added(_finding(e, events, frames, limits)) for e in found]
+
+
+def _beside(episode: Episode, frames: Frames) -> Beside:
+    """Return what the platform says of those that went back, compared with those that did not."""
+    near = timedelta(seconds=DEFAULT.deploy_s)
+    return compared(frames, episode.replicas, episode.kept, episode.start - near, episode.end)
 
 
 def _finding(episode: Episode, events: Events, frames: Frames, limits: Limits) -> Finding:

@@ -3,7 +3,7 @@
 What it says
     Replicas of one model had different versions, since when, and what speaks for intention: a canary, arms of a test,
     a split that was there before the log began, the rest of a rollback, or a rollout that stood still in its middle and
-    went on later.
+    went on later. And in what the manifests of both sides differ, where pods of Kubernetes are beside the logs.
 
 Why it matters
     Users get one answer or another, by which replica they reach, and where a cache is shared the versions share its
@@ -36,6 +36,7 @@ from cachelog.contract.finding import Confidence, Evidence, Finding, Impact, Num
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import lasting, listed, percent, replicas
+from cachelog.metrics.beside import Beside, compared
 from cachelog.metrics.lines import load_line, served_line
 from cachelog.metrics.rollout import Pause, Split, answered, skews
 
@@ -51,15 +52,19 @@ _MEANT = {
 def detect(events: Events, frames: Frames, limits: Limits) -> list[Finding]:
     """Return one finding for each model with a split that is no stopped rollout, and for each that lasted too long."""
     now, over = skews(frames, limits)
-    told = [_split(s, events, frames) for s in now if s.verdict in _MEANT]
+    told = [_beside(s, frames).added(_split(s, events, frames)) for s in now if s.verdict in _MEANT]
     return told + [_pause(p, events, frames) for p in over]
+
+
+def _beside(split: Split, frames: Frames) -> Beside:
+    return compared(frames, split.replicas, split.having, split.start or frames.start, split.end)
 
 
 def _split(split: Split, events: Events, frames: Frames) -> Finding:
     odd = split.verdict == "leftover"
     stale, total = answered(split, frames)
     start = split.start or frames.start
-    have = tuple(sorted((*(t.replica for t in split.took), *split.held)))
+    have = split.having
     return Finding(
         rule="version-skew",
         severity=Severity.MEDIUM if odd else Severity.INFO,

@@ -14,6 +14,7 @@ from datetime import timedelta
 
 import polars as pl
 
+from cachelog.contract import platform
 from cachelog.contract.events import Events, Part
 from cachelog.contract.limits import DEFAULT
 from cachelog.contract.proxylines import PERHAPS_HIT, PERHAPS_MISS
@@ -52,7 +53,7 @@ def _rollouts(events: pl.DataFrame) -> pl.DataFrame:
     It counts when the model had been loaded before, and the process does not start meanwhile: at a start every model
     is added.
     """
-    open_ = ((pl.col("op") == "rollout") & pl.col("version").is_null()).fill_null(False)
+    open_ = ((pl.col("op") == "rollout") & pl.col("version").is_null() & ~platform.told()).fill_null(False)
     if not events.select(open_.any()).item():
         return events
     ordered = events.sort("source", "ts", "line", maintain_order=True).with_row_index("_at")

@@ -34,6 +34,8 @@ def cite(
     Reads the input once more up to the last wanted line; of a file that is not compressed only the blocks that hold
     them, where `marks` (ReadLog.marks) tell. Undecodable bytes are shown as escapes.
     """
+    if source.said:
+        return {number: source.said[number - 1] for number in wanted}
     if (kept := again(source, spool)) is None:
         return {}
     numbers = sorted({n for w in wanted for n in range(max(1, w - context), w + context + 1)})

@@ -31,32 +31,44 @@ from cachelog.ingest.unwrap import AROUND, DEPTH, innermost, joined, unwrap
 
 _RowIds = npt.NDArray[np.uint32]
 
-#: A line that is an array of objects: each element is a line of its own, and the array no envelope.
-_LISTED = Layout(records="[]", payload=("",))
+#: What is around lines and no envelope: an array of objects, a list of Kubernetes, a change that it watches.
+_AROUND = (
+    Layout(records="items[]", payload=("",), tells=(("metadata.name", "metadata.uid", "metadata.creationTimestamp"),)),
+    Layout(payload=("object",), tells=(("object.metadata.name", "object.metadata.uid"), ("object.kind",), ("type",))),
+    Layout(records="[]", payload=("",)),
+)
 
 
 @dataclass(frozen=True)
 class Layouts:
     """How JSON envelopes lie around records, strict ones first: the first that fits a line counts.
 
-    By layout, and last for a message alone: the number of the envelope, -1 for none; whether the line may have been the
-    application's own; and whether it tells what the body of a record is, and what was said beside it.
+    By layout, and last for a message alone: the number of the envelope, -1 for none; that of the dialect whose objects
+    the records are, -1 for lines; whether the line may have been the application's own; and whether it tells what the
+    body of a record is, and what was said beside it.
     """
 
     layouts: tuple[Layout, ...]
     codes: npt.NDArray[np.int16]
+    dialects: npt.NDArray[np.int16]
     loose: npt.NDArray[np.bool_]
     bodies: npt.NDArray[np.bool_]
 
     @classmethod
-    def of(cls, envelopes: Mapping[str, ModuleType]) -> Layouts:
-        """Gather the layouts of envelopes."""
-        declared = [(one, code) for code, m in enumerate(envelopes.values()) for one in getattr(m, "LAYOUTS", ())]
-        ordered = [*sorted(declared, key=lambda entry: entry[0].loose), (_LISTED, -1)]
-        codes = np.array([*(code for _, code in ordered), -1], np.int16)
-        loose = np.array([*(one.loose for one, _ in ordered), True])
-        bodies = np.array([*(any("+" in path for path in one.payload) for one, _ in ordered), False])
-        return cls(tuple(one for one, _ in ordered), codes, loose, bodies)
+    def of(cls, envelopes: Mapping[str, ModuleType], dialects: Mapping[str, ModuleType]) -> Layouts:
+        """Gather the layouts of envelopes, and of dialects."""
+        around, objects = _declared(envelopes), _declared(dialects)
+        ordered = [*objects, *sorted(around, key=lambda entry: entry[0].loose), *((one, -1) for one in _AROUND)]
+        numbers, mine = np.array([*(code for _, code in ordered), -1], np.int16), np.arange(len(ordered) + 1)
+        layouts = tuple(one for one, _ in ordered)
+        loose = np.array([*(one.loose for one in layouts), True])
+        bodies = np.array([*(any("+" in path for path in one.payload) for one in layouts), False])
+        of_dialects = mine < len(objects)
+        return cls(layouts, np.where(of_dialects, -1, numbers), np.where(of_dialects, numbers, -1), loose, bodies)
+
+
+def _declared(modules: Mapping[str, ModuleType]) -> list[tuple[Layout, int]]:
+    return [(one, code) for code, module in enumerate(modules.values()) for one in getattr(module, "LAYOUTS", ())]
 
 
 @dataclass(frozen=True)
@@ -206,8 +218,10 @@ def _read_opened(opened: json_scan.Opened, data: json_scan.Block, rows: _RowIds,
     inner = books.inner(outer)
     books.wrapped(outer, layouts.codes[layout])
     books.wrapped(inner, layouts.codes[layout])
-    loose, bodies = layouts.loose[layout], layouts.bodies[layout]
-    for kind in (~loose & ~bodies, ~loose & bodies, loose):
+    loose, bodies, dialect = layouts.loose[layout], layouts.bodies[layout], layouts.dialects[layout]
+    lines = dialect < 0
+    of_dialects = (dialect == code for code in np.unique(dialect[~lines]))
+    for kind in (*of_dialects, ~loose & ~bodies & lines, ~loose & bodies & lines, loose & lines):
         mine = np.flatnonzero(kind).astype(np.uint32)
         if not len(mine):
             continue
@@ -216,7 +230,9 @@ def _read_opened(opened: json_scan.Opened, data: json_scan.Block, rows: _RowIds,
         chosen = _Inner(
             records if whole else records[mine], opened.lines if whole else texts.picked(opened.lines, mine)
         )
-        if loose[mine[0]]:
+        if not lines[mine[0]]:
+            _read_objects(chosen, int(dialect[mine[0]]), reading)
+        elif loose[mine[0]]:
             _read_loose(chosen, data, rows, reading, depth)
         else:
             reading.around.append(chosen.records.select(list(AROUND)))
@@ -232,6 +248,14 @@ class _Inner:
 
     def rows(self) -> _RowIds:
         return self.records["row"].to_numpy()
+
+
+def _read_objects(inner: _Inner, code: int, reading: _Reading) -> None:
+    """Let a dialect read its objects."""
+    dialect = list(reading.reader.dialects.values())[code]
+    lines, _ = texts.decoded(inner.lines)
+    reading.books.claim(inner.rows(), code)
+    reading.parts.append(grouped(_checked(dialect.parse(inner.records.select("row").hstack([lines["text"]])))))
 
 
 def _read_inner(inner: _Inner, reading: _Reading, depth: int, *, bodies: bool = False) -> None:
@@ -398,8 +422,12 @@ def _claimed(lines: pl.DataFrame, code: int, dialect: ModuleType, reading: _Read
 
 def _in_turn(dialects: Mapping[str, ModuleType]) -> list[tuple[int, ModuleType]]:
     """Return the dialects of text with their codes, those of last resort at the end."""
-    coded = [(code, module) for code, (name, module) in enumerate(dialects.items()) if name != json_app.NAME]
+    coded = [(code, module) for code, module in enumerate(dialects.values()) if _is_of_text(module)]
     return sorted(coded, key=lambda item: (getattr(item[1], "LAST_RESORT", False), item[0]))
+
+
+def _is_of_text(dialect: ModuleType) -> bool:
+    return dialect.NAME != json_app.NAME and hasattr(dialect, "claim")
 
 
 def _checked(parsed: pl.DataFrame) -> pl.DataFrame:

@@ -100,7 +100,7 @@ def _kept(
     if (vocabulary.bare[place] != place).any():
         meant = np.where(key.is_null().to_numpy(), vocabulary.bare[meant], meant)
     events = rows.with_columns(key, said=pl.Series(meant), op=vocabulary.table["op"].gather(meant))
-    named = (pl.col("op") != "rollout").fill_null(True) & (pl.col("replica").cast(LABEL) != "")
+    named = pl.Series(vocabulary.of_one[meant]) & (pl.col("replica").cast(LABEL) != "")
     return events.with_columns(replica=pl.when(named).then(pl.col("replica").cast(LABEL)), seconds=_seconds(events))
 
 

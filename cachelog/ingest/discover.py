@@ -38,6 +38,7 @@ class Source:
     fallback: str = ""  # replica name when neither line nor envelope gives one
     pipe: bool = False  # can be read once only: standard input, a FIFO, a device
     archive: str = ""  # the file on disk that holds it, where it is a member of one
+    said: tuple[str, ...] = ()  # its lines, where it is no file but options on the command line
 
     @property
     def place(self) -> str:

@@ -25,6 +25,7 @@ _BLANK = b" \t\r\n"
 _SEPARATE = b"," + _BLANK
 _BLANKS = re.compile(rb"[ \t\r\n]*")
 _BAD = b"{"
+_OF_KUBERNETES = re.compile(rb'\s*\{\s*"apiVersion"')  # kubectl sorts keys
 _TOKEN = re.compile(rb'"((?:[^"\\\n]|\\.)*)"(\s*:)?|"|[\[\]{}]')
 _CLOSING = {b"{": b"}", b"[": b"]"}
 
@@ -125,10 +126,13 @@ _NONE = _Frame(b"", b"")  # around values of their own
 
 
 def _is_records(text: bytes, at: int, path: list[bytes]) -> bool:
-    """Is an array that begins before `at` one of records? In a document that is long, the first one of objects is."""
+    """Is an array that begins before `at` one of records?
+
+    In a document that is long, the first one of objects is, unless it is an object of Kubernetes, which has many.
+    """
     first = text[at : at + _HEAD].lstrip(_BLANK)[:1]
     known = ".".join(key.decode("latin-1") for key in path if key) in DOCUMENTS
-    return first in (b"{", b"[") and (known or len(text) >= _HEAD)
+    return first in (b"{", b"[") and (known or (len(text) >= _HEAD and not _OF_KUBERNETES.match(text)))
 
 
 class Document:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from cachelog.contract import prose, tallies, urls
+from cachelog.contract import platform, prose, tallies, urls
 from cachelog.contract.dialect import PARSED
 from cachelog.contract.event import CACHES, COUNTED, LABEL, OPS, OUTCOMES
 from cachelog.contract.events import TOLD, is_bulk
@@ -36,7 +36,7 @@ class Vocabulary:
     """The different things that lines said: `table` (TOLD) only grows, and what they mean for a row is beside it.
 
     `keep`: it is an event; `bulk`: of the kind that comes by the million; `bare`: the row for an event without a key;
-    `figures` (FIGURES): what it tells of many lookups.
+    `of_one`: it is of the replica that its line names; `figures` (FIGURES): what it tells of many lookups.
     """
 
     def __init__(self) -> None:
@@ -45,6 +45,7 @@ class Vocabulary:
         self.keep = np.zeros(0, np.bool_)
         self.bulk = np.zeros(0, np.bool_)
         self.bare = np.zeros(0, np.uint32)
+        self.of_one = np.zeros(0, np.bool_)
 
     def learn(self, meant: pl.DataFrame) -> npt.NDArray[np.uint32]:
         """Add rows of _meaning; return where each stands. What an event without a key means may be a row of its own."""
@@ -59,6 +60,8 @@ class Vocabulary:
         keep = meant["_keep"].to_numpy()
         self.keep = np.concatenate([self.keep, keep, keep[other]])
         self.bulk = np.concatenate([self.bulk, added.select(is_bulk()).to_series().to_numpy()])
+        of_one = added.select((pl.col("op") != "rollout").fill_null(True) | platform.told()).to_series().to_numpy()
+        self.of_one = np.concatenate([self.of_one, of_one])
         self.bare = np.concatenate([self.bare, instead, instead[other]])
         self.table = pl.concat([self.table, added])
         told = meant.select(list(FIGURES))
@@ -226,7 +229,8 @@ def _is_event() -> pl.Expr:
     )
     target = pl.coalesce(_label("to_version"), _label("version")).is_not_null()
     declared = pl.col("op").is_not_null()  # by a dialect; carry.py finds its version or drops it
-    rollout = (op == "rollout") & model.is_not_null() & (target | declared)
+    of_all = declared & platform.told(pl.col("reason").cast(pl.String))
+    rollout = (op == "rollout") & (model.is_not_null() & (target | declared) | of_all)
     fleet = op.is_in(["restart", "flush", "sample"])
     about_model = op.is_in(["load_start", "load", "load_fail", "unload", "evict", "expire"]) & model.is_not_null()
     return (lookup | rollout | fleet | about_model).fill_null(False)

@@ -55,7 +55,7 @@ def _replicas(placed: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
         return placed
     by_path = pl.Series(inputs.locus, dtype=LABEL).gather(placed["source"])
     named = pl.coalesce("replica", pl.col("env_replica").cast(LABEL), by_path)
-    return placed.with_columns(replica=pl.when(of_one).then(named))
+    return placed.with_columns(replica=pl.when(of_one).then(named).otherwise("replica"))
 
 
 def _with_envelope(placed: pl.DataFrame, around: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:

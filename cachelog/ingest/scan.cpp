@@ -177,7 +177,7 @@ class Reader {
   // The places of a path below an element, or the line for none: the key with its dots, and the keys between them.
   void place(Items* around, uint32_t level, const string& path, const string& pair, bool rare, Places& places) {
     if (path.empty()) {
-      if (around) places.push_back({level, slot(around->self, around), pair});
+      places.push_back({level, slot(around ? around->self : self_, around), pair});
       return;
     }
     Node* node = around ? &around->node : &root_;
@@ -260,6 +260,7 @@ class Reader {
   Items list_;              // the elements of a line that is an array
   vector<Capture> slots_;   // what was kept of the line
   vector<uint32_t> kept_;   // slots that are in use
+  uint32_t self_ = kNone;   // slot of the whole line
   vector<Record> records_;  // of arrays in the line
   bool opening_ = false;    // are envelopes looked for?
   bool bodies_ = false;     // is every message alone a line?
@@ -299,7 +300,7 @@ class Reader {
         stop = whole(first, object(root_, p, 1));
         if (!stop) {
           b.bad.push_back(row);
-        } else if (!opening_ || !(rare_ || speaks()) || !open(p, row)) {
+        } else if (!opening_ || !(rare_ || speaks()) || !open(p, stop, row)) {
           emit(row);
         }
         forget();
@@ -307,7 +308,7 @@ class Reader {
         object_ = ++objects_;
         high_ = 0;
         stop = whole(first, list(list_, p, 1));
-        if (!stop || !open(p, row)) b.other.push_back(row);
+        if (!stop || !open(p, stop, row)) b.other.push_back(row);
         forget();
       } else {
         b.other.push_back(row);
@@ -612,8 +613,13 @@ class Reader {
   // Does the line say nothing but a message?
   bool speaks() const { return said(speech_[0]) && !owned(); }
 
-  // Enters the records of a line that begins at p and is an envelope.
-  bool open(const char* p, uint32_t row) {
+  // Enters the records of a line that begins at p, ends at `stop`, and is an envelope.
+  bool open(const char* p, const char* stop, uint32_t row) {
+    if (self_ != kNone) {
+      while (stop[-1] == ' ' || stop[-1] == '\t' || stop[-1] == '\r') stop--;
+      slots_[self_] = capture_of(slice(p, stop));
+      kept_.push_back(self_);
+    }
     for (uint32_t l = 0; l < layouts_.size(); l++)
       if (fits(l, p)) {
         for (const Record& record : records_)

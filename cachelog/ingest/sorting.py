@@ -138,7 +138,7 @@ class Sorter:
     def __init__(self, dialects: Mapping[str, ModuleType], envelopes: Mapping[str, ModuleType]) -> None:
         assert NATIVE is not None
         self.modules = (dialects, envelopes)
-        of_text = [module for name, module in dialects.items() if name != json_app.NAME]
+        of_text = [m for name, m in dialects.items() if name != json_app.NAME and hasattr(m, "claim")]
         self._places = {module.NAME: place for place, module in enumerate(of_text)}
         told = [(False, *_told(module)) for module in of_text]
         self._sorter = NATIVE.Sorter([*told, *((True, *_told(m)) for m in envelopes.values() if hasattr(m, "claim"))])

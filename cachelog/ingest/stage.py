@@ -88,7 +88,7 @@ def _reader(
     locus = [next((name for locate in locators if (name := locate(s.place))), None) for s in sources]
     now = os.stat(asked.spool).st_mtime if asked.spool else None
     newest = [from_mtime(now if s.pipe else s.mtime) for s in sources]
-    return Reader(dialects, envelopes, Inputs(Zone(asked.tz), newest, locus), Layouts.of(envelopes))
+    return Reader(dialects, envelopes, Inputs(Zone(asked.tz), newest, locus), Layouts.of(envelopes, dialects))
 
 
 def _piece(envelopes: Mapping[str, ModuleType]) -> Callable[[bytes], Piece | None]:

@@ -14,6 +14,7 @@ from cachelog.contract.errors import UsageError
 from cachelog.contract.event import EVENT, LABEL
 from cachelog.contract.events import Events, Part, packed
 from cachelog.contract.finding import InputReport
+from cachelog.contract.platform import ANY
 from cachelog.ingest import store
 from cachelog.ingest.carry import carry_versions, settle_caches
 from cachelog.ingest.counters import counted, scraped
@@ -70,7 +71,8 @@ class Staged:
         """Return the names of all models or replicas, sorted."""
         where = [self.rare, *(p.words if column == "model" else p.rows for p in self.bulk.parts)]
         found = [t.lazy().select(pl.col(column).unique().cast(pl.String)).collect()[column] for t in where]
-        return pl.concat(found).drop_nulls().unique().sort().to_list()
+        every = pl.concat(found).drop_nulls().unique().sort()
+        return every.filter(~every.str.ends_with(ANY)).to_list()
 
 
 def assembled(read: Read, keep: Callable[[], None] = lambda: None) -> Staged:

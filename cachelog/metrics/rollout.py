@@ -80,6 +80,11 @@ class Split:
         return tuple(b.replica for b in self.behind)
 
     @property
+    def having(self) -> tuple[str, ...]:
+        """Return those that have the newer version, sorted."""
+        return tuple(sorted((*(t.replica for t in self.took), *self.held)))
+
+    @property
     def start(self) -> datetime | None:
         """Return when the first replica took the newer version up; None where none did in this log."""
         return self.took[0].at if self.took else None
