@@ -17,11 +17,13 @@ def limits(
     inputs: Sequence[InputReport],
     untimed: int,
     sought: Sequence[str],
+    dropped: pl.DataFrame,
     models: Sequence[ModelRow],
     frames: Frames | None,
 ) -> tuple[LimitNote, ...]:
-    """Return the limits of a report in a fixed order."""
-    notes = [*_unread(inputs), *_assumed(inputs), *_untimed(untimed), *_sought(sought), *_no_lookups(models, frames)]
+    """Return the limits of a report in a fixed order; `dropped` (source, into, lines) are lines that are told twice."""
+    notes = [*_unread(inputs), *_assumed(inputs), *_untimed(untimed), *_sought(sought), *_twice(dropped, inputs)]
+    notes += _no_lookups(models, frames)
     notes += [*_only_misses(models), *_no_order(frames), *_no_loads(frames), *_one_replica(frames)]
     return tuple(notes)
 
@@ -66,6 +68,18 @@ def _sought(paths: Sequence[str]) -> Iterator[LimitNote]:
         where = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
         what = "of a log in order of time only the lines about the time asked for were read"
         yield LimitNote(what, "lines that are out of order by more than a minute", where)
+
+
+def _twice(dropped: pl.DataFrame, inputs: Sequence[InputReport]) -> Iterator[LimitNote]:
+    for (into,), rows in dropped.sort("into", "source").partition_by("into", as_dict=True, maintain_order=True).items():
+        for own in (False, True):
+            mine = rows.filter((pl.col("source") == into) == own)
+            if mine.is_empty():
+                continue
+            many, paths = int(mine["lines"].sum()), [inputs[source].path for source in mine["source"]]
+            how = "stand there twice in a row" if own else f"are in {inputs[into].path} too"
+            where = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
+            yield LimitNote(f"{many:,} lines {how}; each counts once", "whether equal lines were several events", where)
 
 
 def _no_lookups(models: Sequence[ModelRow], frames: Frames | None) -> Iterator[LimitNote]:

@@ -283,7 +283,7 @@ def _report(
         start=frames.start if frames else None,
         end=frames.end if frames else None,
         inputs=staged.inputs,
-        limits=blindness.limits(staged.inputs, staged.untimed(), staged.read.sought, models, frames),
+        limits=blindness.limits(staged.inputs, staged.untimed(), staged.read.sought, staged.dropped, models, frames),
         models=models,
         findings=findings,
         errors=errors,

@@ -18,6 +18,7 @@ from cachelog.ingest import store
 from cachelog.ingest.carry import carry_versions, settle_caches
 from cachelog.ingest.counters import counted, scraped
 from cachelog.ingest.discover import Source, named, rotated
+from cachelog.ingest.doubles import once
 
 _SCHEMA = "cachelog.staged/1"
 _Marks = Mapping[int, Sequence[tuple[int, int]]]
@@ -44,17 +45,14 @@ class Staged:
     bulk: Events
     rare: pl.DataFrame
     read: Read
+    inputs: tuple[InputReport, ...]  # how each was read: lines that another input tells too are quiet
+    dropped: pl.DataFrame  # doubles.DROPPED
     keep: Callable[[], None]  # keeps what was read for another run, where that was asked for
 
     @property
     def sources(self) -> tuple[Source, ...]:
         """The inputs."""
         return self.read.sources
-
-    @property
-    def inputs(self) -> tuple[InputReport, ...]:
-        """How each input was read."""
-        return self.read.inputs
 
     @property
     def events(self) -> pl.DataFrame:
@@ -75,9 +73,20 @@ class Staged:
 
 def assembled(read: Read, keep: Callable[[], None] = lambda: None) -> Staged:
     """Return what was read with what only all of it together tells."""
-    named = _named(settle_caches(read.bulk), _carried(read.rare, read.sources), read.sources)
-    bulk, rare = _counted(*named, read.sources)
-    return Staged(bulk, rare, read, keep)
+    carried = _carried(read.rare, read.sources)
+    told = once(settle_caches(read.bulk), carried, [i.events for i in read.inputs], [s.fallback for s in read.sources])
+    sources = [replace(s, fallback=told.names.get(at, s.fallback)) for at, s in enumerate(read.sources)]
+    bulk, rare = _counted(*_named(told.bulk, told.rare, sources), sources)
+    return Staged(bulk, rare, read, _quieted(read.inputs, told.dropped), told.dropped, keep)
+
+
+def _quieted(inputs: Sequence[InputReport], dropped: pl.DataFrame) -> tuple[InputReport, ...]:
+    """Return the books with the lines that were dropped as quiet: they say nothing that was not said."""
+    sums = dropped.group_by("source").agg(pl.col("lines").sum())
+    gone = dict(sums.iter_rows())
+    return tuple(
+        replace(i, events=i.events - gone.get(at, 0), quiet=i.quiet + gone.get(at, 0)) for at, i in enumerate(inputs)
+    )
 
 
 def _carried(rare: pl.DataFrame, sources: Sequence[Source]) -> pl.DataFrame:
