@@ -26,7 +26,7 @@ class Limits:
     members: int = 100_000  # of an archive: a list of more is no set of logs
 
     # -- lines that are told twice ------------------------------------------------------------
-    double_sample: int = 100_000  # events looked at, besides ...
+    double_sample: int = 50_000  # events looked at, besides ...
     double_ends: int = 50_000  # ... the first and last ones of inputs, which show short overlaps
     double_fine_us: int = 10_000  # instants that are not whole hundredths of a second: equal ones are rare
     double_keyed: float = 0.15  # weight of a coarser instant with a key or a duration; of a fine one it is 1

@@ -143,7 +143,7 @@ def _left(part: Part, again: pl.DataFrame) -> Part:
     if again.is_empty():
         return part
     keys = ["source", "line", "said", "key"]
-    rows = part.rows.lazy().join(again.select(keys).lazy(), on=keys, how="anti", nulls_equal=True)
+    rows = part.rows.lazy().join(again.select(*keys[:3], key="own").lazy(), on=keys, how="anti", nulls_equal=True)
     return replace(part, rows=rows.collect() if isinstance(part.rows, pl.DataFrame) else rows)
 
 
@@ -256,7 +256,7 @@ def _sets(pairs: Sequence[tuple[int, int]], rank: Sequence[int]) -> list[list[in
 
 
 def _again(told: _Told, repeats: pl.DataFrame, sets: Sequence[Sequence[int]], events: int) -> Iterator[pl.DataFrame]:
-    """Yield part, source, line, said, key, into of the events that are told again, some instants at a time."""
+    """Yield part, source, line, said, own (key), into of the events that are told again, some instants at a time."""
     placed = pl.DataFrame(
         [(source, number, rank, one[rank == 0]) for number, one in enumerate(sets) for rank, source in enumerate(one)],
         schema={"source": pl.UInt32(), "set": pl.UInt32(), "rank": pl.UInt32(), "into": pl.UInt32()},
@@ -268,27 +268,36 @@ def _again(told: _Told, repeats: pl.DataFrame, sets: Sequence[Sequence[int]], ev
         here = pl.col("source").is_in(sources.implode())
         rows = told.rows(here if batches == 1 else here & (_spread() % batches == batch))
         counted = rows.join(told.kinds, on="what").join(repeats, on=["source", "kind"], how="left")
-        yield _told_again(counted.join(placed, on="source", how="left"))
+        placed_rows = counted.join(placed, on="source", how="left").with_row_index("row")
+        yield _told_again(placed_rows.with_columns(own=pl.col("key")))
 
 
 def _told_again(rows: pl.DataFrame) -> pl.DataFrame:
     """Return of whole cells the rows that say nothing new."""
-    stream, times = [*_STREAM, *_CELL], pl.col("times").fill_null(1)
-    numbered = rows.sort("source", "line", "part", "said").with_columns(at=pl.int_range(pl.len()).over(stream))
+    several = rows.filter(pl.len().over(_CELL) > 1)
+    cells = several.group_by(_CELL).agg(pl.col("row")).with_row_index("cell").select("cell", "row").explode("row")
+    placed = several.join(cells, on="row").drop(_CELL).sort("source", "line", "row")
+    times, stream = pl.col("times").fill_null(1), ["source", "replica", "cell"]
+    numbered = placed.with_columns(at=pl.int_range(pl.len()).over(stream))
     mine = numbered.with_columns(more=pl.col("at") % times != 0, at=pl.col("at") // times)
-    counts = mine.drop_nulls("set").group_by("set", "rank", "replica", *_CELL).agg(n=pl.col("at").max() + 1)
-    of = ["set", *_CELL]
+    judged = mine.join(_before(mine.drop_nulls("set")), on=[*stream, "set"], how="left", nulls_equal=True)
+    into = pl.when("more").then("source").otherwise("into")
+    gone = judged.filter(pl.col("more") | (pl.col("at") < pl.col("before").fill_null(0)))
+    return gone.select("part", "source", "line", "said", "own", into=into)
+
+
+def _before(mine: pl.DataFrame) -> pl.DataFrame:
+    """Return source, replica, cell, set, before: how often inputs that rank before, or name the replica, say it."""
+    of = ["set", "cell"]
+    counts = mine.group_by(*of, "rank", "source", "replica").agg(n=pl.col("at").max() + 1)
     ranked = counts.sort("set", "rank").with_columns(
         before=pl.col("n").cum_max().shift(1, fill_value=0).over([*of, "replica"])
     )
     named = ranked.drop_nulls("replica").group_by([*of, "replica"]).agg(pl.col("n").max())
-    sums = named.group_by(of).agg(named=pl.col("n").sum())
-    judged = mine.join(ranked.drop("n"), on=["set", "rank", "replica", *_CELL], how="left", nulls_equal=True)
-    judged = judged.join(sums, on=of, how="left", nulls_equal=True)
-    others = pl.when(pl.col("replica").is_null()).then(pl.max_horizontal("before", pl.col("named").fill_null(0)))
-    told = pl.col("at") < others.otherwise("before").fill_null(0)
-    into = pl.when("more").then("source").otherwise("into")
-    return judged.filter(pl.col("more") | told).select("part", "source", "line", "said", "key", into=into)
+    sums = ranked.join(named.group_by(of).agg(named=pl.col("n").sum()), on=of, how="left")
+    nameless = pl.max_horizontal("before", pl.col("named").fill_null(0))
+    before = pl.when(pl.col("replica").is_null()).then(nameless).otherwise("before")
+    return sums.select("source", "replica", "cell", "set", before=before)
 
 
 def _lines(again: pl.DataFrame, bulk: Events, rare: pl.DataFrame) -> pl.DataFrame:
