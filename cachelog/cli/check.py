@@ -10,7 +10,7 @@ from cachelog.cli.analyze import explain_errors, rendered
 from cachelog.cli.options import FailOn, Filters, Format, Output, Paths
 from cachelog.cli.printing import look, put, say
 from cachelog.cli.running import analysed, damaged, exit_code, fails
-from cachelog.contract.finding import Finding, Report, Severity
+from cachelog.contract.finding import Finding, LimitNote, Report, Severity
 from cachelog.contract.limits import DEFAULT
 
 
@@ -26,7 +26,7 @@ def check(
     """Judge a deploy: pass (exit 0), fail (1) or inconclusive (3)."""
     report = analysed(paths, filters, fail_on)
     code = exit_code(report, fail_on, strict, zero=False)
-    if code == 0 and too_little(report):
+    if code == 0 and (too_little(report) or untold(report)):
         code = 3
     _put(report, code, fail_on, output)
     explain_errors(report)
@@ -41,6 +41,17 @@ def too_little(report: Report) -> str:
     if 0 < lookups < DEFAULT.shift_lookups:
         return f"{lookups:,} lookups, and a changed miss rate shows from {DEFAULT.shift_lookups:,} on"
     return ""
+
+
+def untold(report: Report) -> str:
+    """Return what the logs cannot tell that may hide the very thing that is asked for, "" for nothing."""
+    barring = [note for note in report.limits if note.bars]
+    return "; ".join(_said(note) for note in barring[:3]) + (f"; and {len(barring) - 3} more" if barring[3:] else "")
+
+
+def _said(note: LimitNote) -> str:
+    """Write a limit that bars a verdict."""
+    return f"{note.what}{f' ({note.where})' if note.where else ''}, which hides {note.blocks}"
 
 
 def _put(report: Report, code: int, fail_on: FailOn, output: Output) -> None:
@@ -80,7 +91,8 @@ def _reason(report: Report, code: int, fail_on: FailOn) -> str:
     if code == 4:
         return f"inputs are damaged or incomplete: {', '.join(damaged(report)[:5])}"
     if code == 3:
-        return f"too little to judge: {too_little(report) or seen}"
+        little, hidden = too_little(report), untold(report)
+        return f"too little to judge: {little or seen}" if little or not hidden else f"these logs do not tell: {hidden}"
     below = [f for f in report.findings if f.severity > Severity.INFO]
     told = f"; below it {below[0].id} ({below[0].severity.word}): {below[0].title}" if below else ""
     return f"nothing at or above {fail_on.value} in {seen}{told}"

@@ -37,6 +37,10 @@ class Limits:
     double_same: float = 0.7  # of what the bigger one says: it is the same log, not one of several in it
     double_copies: int = 16  # inputs that tell one line; more is a coarse clock
 
+    # -- what logs cannot tell ----------------------------------------------------------------
+    level_lines: int = 20  # among the first ones that bear a level: by chance not all are warnings
+    level_events: float = 0.1  # of the lines: with more, lookups are logged as they are
+
     declared_s: float = 60.0  # a reload of the configuration, a poll of the files (1 s, unless told), then the load
     # -- counters (log likelihood ratios, cumulative against per interval) ---------------------
     counter_prior: float = 1.39  # ln 4: of the formats known (Caffeine, functools, vLLM, Go caches) 4 in 5 go on

@@ -11,7 +11,7 @@ import polars as pl
 import cachelog
 from cachelog.contract import wire
 from cachelog.contract.errors import UsageError
-from cachelog.contract.event import EVENT, LABEL
+from cachelog.contract.event import EVENT, LABEL, LOST
 from cachelog.contract.events import Events, Part, packed
 from cachelog.contract.finding import InputReport
 from cachelog.ingest import store
@@ -63,6 +63,12 @@ class Staged:
         """Return how many events have no time."""
         none = pl.col("ts").null_count()
         return sum(int(t.lazy().select(none).collect().item()) for t in (self.rare, *(p.rows for p in self.bulk.parts)))
+
+    def lost(self) -> dict[int, int]:
+        """Return, by input, how many lines of others it says are missing."""
+        said = self.rare.filter((pl.col("op") == "sample") & (pl.col("reason") == LOST))
+        sums = said.group_by("source").agg(pl.col("seconds").sum().cast(pl.Int64)).sort("source")
+        return dict(sums.iter_rows())
 
     def names(self, column: str) -> list[str]:
         """Return the names of all models or replicas, sorted."""
