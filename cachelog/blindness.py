@@ -1,29 +1,68 @@
-"""What these logs cannot tell, and which conclusions that blocks."""
+"""What these logs cannot tell, and which conclusions that blocks.
+
+A limit that `bars` is one because of which nothing found does not mean that all is well: `check` is inconclusive then.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import polars as pl
 
-from cachelog.contract.finding import InputReport, LimitNote, ModelRow
+from cachelog.contract.finding import LEVELS, LOW, SAMPLED, Finding, InputReport, LimitNote, ModelRow, Severity
+from cachelog.contract.limits import DEFAULT
 from cachelog.contract.rule import Frames
 
 #: Below this share of lines understood, the rest of an input may hold what matters.
 _MOSTLY_UNREAD = 0.5
 
+#: Of what is asked of a store, more than so many lines are not given unless told: logcli --limit=30, Loki's API 100 and
+#: its server 5,000; Elasticsearch 10, and 10,000 at most; CloudWatch 10,000; all others have 1, 2 or 5 with zeros.
+_ASKED = {
+    "logcli": (30,), "loki": (), "cloudwatch": (), "gcp": (), "azure": (30_000,), "datadog": (), "splunk": (),
+    "elasticsearch": (10,), "victorialogs": (), "csv_export": (),
+}  # fmt: skip
+_ROUND = re.compile(r"^[125]00+$")
+_ROUNDER = re.compile(r"^[125]000+$")  # a file may have 100 lines by itself
 
-def limits(
-    inputs: Sequence[InputReport],
-    untimed: int,
-    sought: Sequence[str],
-    models: Sequence[ModelRow],
-    frames: Frames | None,
-) -> tuple[LimitNote, ...]:
+_NUMBERED = re.compile(r"^(.+)\.([0-9]{1,3})(\.(?:gz|zst|bz2|xz))?$")
+_RUN = re.compile(r"^(.*/var/log/pods/[^/]+/[^/]+/)([0-9]+)\.log$")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the inputs were read: `dropped` (source, into, lines) are lines that are told twice, `lost` the numbers of
+    lines that inputs themselves say are missing."""
+
+    inputs: Sequence[InputReport]
+    untimed: int
+    sought: Sequence[str]
+    dropped: pl.DataFrame
+    lost: Mapping[int, int]
+
+
+def limits(read: Reading, models: Sequence[ModelRow], frames: Frames | None) -> tuple[LimitNote, ...]:
     """Return the limits of a report in a fixed order."""
-    notes = [*_unread(inputs), *_assumed(inputs), *_untimed(untimed), *_sought(sought), *_no_lookups(models, frames)]
-    notes += [*_only_misses(models), *_no_order(frames), *_no_loads(frames), *_one_replica(frames)]
+    inputs = read.inputs
+    notes = [*_unread(inputs), *_assumed(inputs), *_untimed(read), *_sought(read.sought), *_twice(read.dropped, inputs)]
+    notes += [*_lost(read), *_sampled_lines(inputs), *_cut(inputs), *_rotated(inputs), *_earlier_runs(inputs)]
+    notes += [
+        *_levels(inputs, models),
+        *_no_lookups(models, frames),
+        *_only_misses(models),
+        *_no_version(models, frames),
+    ]
+    notes += [*_no_order(frames), *_no_loads(frames), *_one_replica(frames)]
     return tuple(notes)
+
+
+def gaps(findings: Sequence[Finding]) -> tuple[LimitNote, ...]:
+    """Return what the gaps that were found hide."""
+    blocks = "what happened meanwhile; counts and rates of that time"
+    found = (f for f in findings if f.rule == "log-gap")
+    return tuple(LimitNote(f.title, blocks, _several(f.replicas), f.severity > Severity.INFO) for f in found)
 
 
 def sampled(modulus: int, wrong: float) -> tuple[LimitNote, ...]:
@@ -42,7 +81,12 @@ def _unread(inputs: Sequence[InputReport]) -> Iterator[LimitNote]:
         lost = item.bad + item.unclaimed
         if item.lines and lost > _MOSTLY_UNREAD * item.lines:
             what = f"{lost} of {item.lines} lines were not understood ({item.unclaimed} unclaimed, {item.bad} bad)"
-            yield LimitNote(what, "everything these lines say", item.path)
+            yield LimitNote(what, "everything these lines say", item.path, _mostly_unread(inputs))
+
+
+def _mostly_unread(inputs: Sequence[InputReport]) -> bool:
+    lost, every = sum(item.bad + item.unclaimed for item in inputs), sum(item.lines for item in inputs)
+    return lost > _MOSTLY_UNREAD * every
 
 
 def _assumed(inputs: Sequence[InputReport]) -> Iterator[LimitNote]:
@@ -52,20 +96,107 @@ def _assumed(inputs: Sequence[InputReport]) -> Iterator[LimitNote]:
             if what := part.rsplit(" (", 1)[0]:
                 said.setdefault(what, []).append(item.path)
     for what, paths in sorted(said.items()):
-        where = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
-        yield LimitNote(what, "the absolute time of its events", where)
+        yield LimitNote(what, "the absolute time of its events", _several(paths))
 
 
-def _untimed(many: int) -> Iterator[LimitNote]:
-    if many:
-        yield LimitNote(f"{many} events have no time and no neighbour with one", "their part in any rate or order")
+def _several(names: Sequence[str]) -> str | None:
+    if not names:
+        return None
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+
+
+def _untimed(read: Reading) -> Iterator[LimitNote]:
+    if many := read.untimed:
+        what = f"{many} events have no time and no neighbour with one"
+        most = 2 * many > sum(item.events for item in read.inputs)
+        yield LimitNote(what, "their part in any rate or order", bars=most)
 
 
 def _sought(paths: Sequence[str]) -> Iterator[LimitNote]:
     if paths:
-        where = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
         what = "of a log in order of time only the lines about the time asked for were read"
-        yield LimitNote(what, "lines that are out of order by more than a minute", where)
+        yield LimitNote(what, "lines that are out of order by more than a minute", _several(paths))
+
+
+def _twice(dropped: pl.DataFrame, inputs: Sequence[InputReport]) -> Iterator[LimitNote]:
+    for (into,), rows in dropped.sort("into", "source").partition_by("into", as_dict=True, maintain_order=True).items():
+        for own in (False, True):
+            mine = rows.filter((pl.col("source") == into) == own)
+            if mine.is_empty():
+                continue
+            many, paths = int(mine["lines"].sum()), [inputs[source].path for source in mine["source"]]
+            how = "stand there twice in a row" if own else f"are in {inputs[into].path} too"
+            what = f"{many:,} lines {how}; each counts once"
+            yield LimitNote(what, "whether equal lines were several events", _several(paths))
+
+
+def _lost(read: Reading) -> Iterator[LimitNote]:
+    for source, many in sorted(read.lost.items()):
+        what = f"its collector says that {f'{many:,}' if many else 'some'} lines were left out"
+        yield LimitNote(what, "counts and rates, and all that these lines said", read.inputs[source].path, bars=True)
+
+
+def _sampled_lines(inputs: Sequence[InputReport]) -> Iterator[LimitNote]:
+    said: dict[str, list[str]] = {}
+    for item in inputs:
+        for sign in item.signs:
+            if sign.startswith(SAMPLED):
+                said.setdefault(sign.removeprefix(SAMPLED), []).append(item.path)
+    for how, paths in sorted(said.items()):
+        blocks = "counts of lookups, causes of misses, and single events, such as a load, that were left out"
+        yield LimitNote(f"its lines are a sample ({how})", blocks, _several(paths), bars=True)
+
+
+def _cut(inputs: Sequence[InputReport]) -> Iterator[LimitNote]:
+    """Inputs with as many lines as somebody asked for at most: there may have been more."""
+    for item in inputs:
+        asked = [limits for name in (item.envelope or "").split("+") if (limits := _ASKED.get(name)) is not None]
+        lines = item.lines - (item.envelope == "csv_export")  # without its head
+        known = any(lines in limits for limits in asked) or (asked and _ROUND.match(str(lines)))
+        if known or _ROUNDER.match(str(lines)):
+            what = f"exactly {lines:,} lines, as if it was cut at that number"
+            yield LimitNote(what, "what came before or after these lines", item.path, bars=bool(known))
+
+
+def _rotated(inputs: Sequence[InputReport]) -> Iterator[LimitNote]:
+    """Files of a rotated set that are not there, though older ones are."""
+    paths = {item.path for item in inputs}
+    sets: dict[str, set[int]] = {}
+    for found in filter(None, map(_NUMBERED.match, sorted(paths))):
+        sets.setdefault(found[1], set()).add(int(found[2]))
+    for base, numbers in sorted(sets.items()):
+        first = 1 if any(base + end in paths for end in ("", ".gz", ".zst", ".bz2", ".xz")) else min(numbers)
+        missing = sorted(set(range(first, max(numbers))) - numbers)
+        if missing and len(missing) <= len(numbers):
+            names = ", ".join(f".{number}" for number in missing)
+            what = f"of the rotated files of {base} these are missing: {names}"
+            yield LimitNote(what, "what happened in their time; counts and rates of it", base, bars=True)
+
+
+def _earlier_runs(inputs: Sequence[InputReport]) -> Iterator[LimitNote]:
+    """A container's N.log is of its N-th restart; kubelet keeps two."""
+    runs: dict[str, set[int]] = {}
+    for found in filter(None, (_RUN.match(item.path.replace("!", "/")) for item in inputs)):
+        runs.setdefault(found[1], set()).add(int(found[2]))
+    gone = [folder for folder, numbers in sorted(runs.items()) if min(numbers) > 0]
+    if gone:
+        what = "the logs of earlier runs of the container are not there"
+        yield LimitNote(what, "what happened before its last restarts", _several(gone))
+
+
+def _levels(inputs: Sequence[InputReport], models: Sequence[ModelRow]) -> Iterator[LimitNote]:
+    """Inputs that begin with warnings and errors alone, and have hardly any events."""
+    high = [
+        item.path
+        for item in inputs
+        if item.signs.get(LEVELS, 0) >= DEFAULT.level_lines
+        and not item.signs.get(LOW)
+        and item.events < DEFAULT.level_events * item.lines
+    ]
+    if high:
+        blocks = "lookups, loads and restarts that are logged at lower levels"
+        what = "nothing below WARNING is logged"
+        yield LimitNote(what, blocks, _several(high), bars=not any(row.lookups for row in models))
 
 
 def _no_lookups(models: Sequence[ModelRow], frames: Frames | None) -> Iterator[LimitNote]:
@@ -75,8 +206,22 @@ def _no_lookups(models: Sequence[ModelRow], frames: Frames | None) -> Iterator[L
 
 def _only_misses(models: Sequence[ModelRow]) -> Iterator[LimitNote]:
     caches = sorted({row.cache for row in models if row.lookups is None and row.misses})
+    rated = any(row.lookups for row in models)
     for cache in caches:
-        yield LimitNote(f"of the cache {cache!r} only misses are logged", "its miss rate")
+        what = f"of the cache {cache!r} only misses are logged"
+        yield LimitNote(what, "its miss rate", bars=not rated)
+
+
+def _no_version(models: Sequence[ModelRow], frames: Frames | None) -> Iterator[LimitNote]:
+    """Models of which no line names a version."""
+    if frames is None:
+        return
+    known = set(frames.order["model"].to_list())
+    asked = sorted({row.model for row in models if row.lookups or row.misses})
+    if without := [model for model in asked if model not in known]:
+        named = ", ".join(without[:5]) + (f" and {len(without) - 5} more" if len(without) > 5 else "")
+        blocks = "version-regression, version-skew, stuck-rollout and all that depends on versions"
+        yield LimitNote(f"no line names a version of {named}", blocks, bars=not known)
 
 
 def _no_order(frames: Frames | None) -> Iterator[LimitNote]:
@@ -87,9 +232,8 @@ def _no_order(frames: Frames | None) -> Iterator[LimitNote]:
     )
     for model, _, unknown, observed in several.filter(pl.col("versions") > 1).sort("model").iter_rows():
         if unknown:
-            yield LimitNote(
-                f"which version of {model} is newer is not known", "version-regression of this model", model
-            )
+            what = f"which version of {model} is newer is not known"
+            yield LimitNote(what, "version-regression of this model", model, bars=True)
         elif observed:
             what = f"the labels of {model} have no order; newer means seen later in this log"
             yield LimitNote(what, "a regression that began before the log", model)

@@ -129,7 +129,8 @@ def _told(
     causes = explained(events, frames, _fitted(options.limits, frames))
     models = windows.models(frames, by_model(causes, frames))
     report = _report(staged, models, _cited(asked, staged, spool), found[1], frames)
-    return replace(report, hidden=hidden, limits=(*report.limits, *blindness.sampled(causes.modulus, causes.wrong)))
+    told = (*report.limits, *blindness.gaps(ranked), *blindness.sampled(causes.modulus, causes.wrong))
+    return replace(report, hidden=hidden, limits=told)
 
 
 def inspect(paths: Sequence[str], options: Options = Options(), progress: Progress | None = None) -> Report:
@@ -298,6 +299,10 @@ def _cited(findings: Sequence[Finding], staged: Staged, spool: str | None) -> tu
     return tuple(replace(f, evidence=tuple(cited(e) for e in f.evidence)) for f in findings)
 
 
+def _reading(staged: Staged) -> blindness.Reading:
+    return blindness.Reading(staged.inputs, staged.untimed(), staged.read.sought, staged.dropped, staged.lost())
+
+
 def _report(
     staged: Staged,
     models: tuple[ModelRow, ...],
@@ -311,7 +316,7 @@ def _report(
         start=frames.start if frames else None,
         end=frames.end if frames else None,
         inputs=staged.inputs,
-        limits=blindness.limits(staged.inputs, staged.untimed(), staged.read.sought, models, frames),
+        limits=blindness.limits(_reading(staged), models, frames),
         models=models,
         findings=findings,
         errors=errors,

@@ -192,6 +192,20 @@ def test_too_few_lookups_are_no_pass(run, tmp_path):
     assert run("check", tmp_path, "--exit-zero")[0] == 0
 
 
+def test_what_the_logs_hide_is_no_pass(run, tmp_path):
+    """A file of the rotated set is missing: all may have happened in it."""
+    for end in (".log", ".log.2"):
+        (tmp_path / f"upsell-0{end}").write_text(Path(STEADY, "upsell-0.log").read_text())
+    for name in ("upsell-1.log", "upsell-2.log"):
+        (tmp_path / name).write_text(Path(STEADY, name).read_text())
+    code, out, _ = run("check", tmp_path)
+    assert code == 3
+    assert " ".join(out.split()).startswith("inconclusive: these logs do not tell: of the rotated files of ")
+    assert run(tmp_path)[0] == 0
+    (tmp_path / "upsell-0.log.2").rename(tmp_path / "upsell-0.log.1")
+    assert run("check", tmp_path)[0] == 0
+
+
 def test_loads_alone_bear_a_verdict_on_versions(run):
     code, out, _ = run("check", ROOT / "sample-logs" / "triton-stale-repository", "--fail-on", "critical")
     assert code == 0

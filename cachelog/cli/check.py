@@ -11,7 +11,7 @@ from cachelog.cli.analyze import explain_errors
 from cachelog.cli.options import FailOn, Filters, Outputs, Paths
 from cachelog.cli.publishing import planned, publish
 from cachelog.cli.running import analysed, damaged, exit_code, fails
-from cachelog.contract.finding import Finding, ModelRow, Report, Severity
+from cachelog.contract.finding import Finding, LimitNote, ModelRow, Report, Severity
 from cachelog.contract.limits import DEFAULT
 from cachelog.contract.verdict import Check, Outcome, Verdict
 
@@ -32,7 +32,7 @@ def check(
     plan = planned(outputs)
     report = analysed(paths, filters, fail_on)
     code = exit_code(report, fail_on, strict, zero=False)
-    if code == 0 and too_little(report):
+    if code == 0 and (too_little(report) or untold(report)):
         code = 3
     verdict = judged(report, code, fail_on)
 
@@ -64,7 +64,8 @@ _OUTCOMES = {0: Outcome.PASS, 1: Outcome.FAIL}
 
 def _checks(report: Report, code: int, fail_on: FailOn) -> Iterator[Check]:
     bad = [finding for finding in report.findings if fails(finding, fail_on)]
-    unread = _reason(report, code, fail_on) if code in (4, 70, 130) else ""
+    blind = code in (4, 70, 130) or (code == 3 and bool(untold(report)))
+    unread = _reason(report, code, fail_on) if blind else ""
     rows: dict[str, list[ModelRow]] = {}
     for row in report.models:
         rows.setdefault(row.model, []).append(row)
@@ -98,6 +99,17 @@ def _too_few(lookups: int, others: bool) -> str:
     return ""
 
 
+def untold(report: Report) -> str:
+    """Return what the logs cannot tell that may hide the very thing that is asked for, "" for nothing."""
+    barring = [note for note in report.limits if note.bars]
+    return "; ".join(_said(note) for note in barring[:3]) + (f"; and {len(barring) - 3} more" if barring[3:] else "")
+
+
+def _said(note: LimitNote) -> str:
+    """Write a limit that bars a verdict."""
+    return f"{note.what}{f' ({note.where})' if note.where else ''}, which hides {note.blocks}"
+
+
 def _behind(report: Report, fail_on: FailOn) -> list[Finding]:
     """Return the findings at or above the level, each with those it explains or that explain it."""
     from cachelog.render.text import stories
@@ -120,7 +132,8 @@ def _reason(report: Report, code: int, fail_on: FailOn) -> str:
     if code == 4:
         return f"inputs are damaged or incomplete: {', '.join(damaged(report)[:5])}"
     if code == 3:
-        return f"too little to judge: {too_little(report) or seen}"
+        little, hidden = too_little(report), untold(report)
+        return f"too little to judge: {little or seen}" if little or not hidden else f"these logs do not tell: {hidden}"
     below = [f for f in report.findings if f.severity > Severity.INFO]
     told = f"; below it {below[0].id} ({below[0].severity.word}): {below[0].title}" if below else ""
     return f"nothing at or above {fail_on.value} in {seen}{told}"

@@ -38,6 +38,7 @@ HIT_RATE = "hit rate"  # `seconds` is a share of 0 to 1 over a window that nobod
 SCRAPE = "scrape"  # `ts` is the time of the figures below it
 PROCESS = "process"  # from here on the process serves `model` in `version`; its counters begin at 0
 LOADED = "loaded"  # the model of the process is loaded; `seconds` it took
+LOST = "lost lines"  # so many lines of others are missing here, 0: nobody knows how many
 FAILED = "failed: "  # the model of the process failed to load, and why
 
 TS = pl.Datetime("us", "UTC")

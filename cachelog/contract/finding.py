@@ -13,6 +13,10 @@ from enum import IntEnum
 
 SCHEMA = "cachelog.report/1"
 
+#: InputReport.signs: of the first lines of an input that give no events, how many bear a level, and one of INFO or
+#: below; and, behind the last, how lines say themselves that others are left out.
+LEVELS, LOW, SAMPLED = "level", "low level", "sampled: "
+
 
 class Severity(IntEnum):
     """Harm to users, not kind of rule."""
@@ -141,6 +145,7 @@ class InputReport:
     clock: str | None
     note: str | None = None  # not in the JSON schema: why it was not read
     unread: tuple[Evidence, ...] = ()  # likewise: the first lines not understood, role "unclaimed" or "bad"
+    signs: Mapping[str, int] = field(default_factory=dict)  # likewise: what its first lines show (LEVELS ...)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +155,7 @@ class LimitNote:
     what: str
     blocks: str
     where: str | None = None
+    bars: bool = False  # not in the JSON schema: because of it the logs do not show that all is well
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,22 @@ class Limits:
     inner_bytes: int = 2 << 30  # an archive in an archive is copied, to be sought in; a bigger one is refused
     members: int = 100_000  # of an archive: a list of more is no set of logs
 
+    # -- lines that are told twice ------------------------------------------------------------
+    double_sample: int = 50_000  # events looked at, besides ...
+    double_ends: int = 50_000  # ... the first and last ones of inputs, which show short overlaps
+    double_fine_us: int = 10_000  # instants that are not whole hundredths of a second: equal ones are rare
+    double_keyed: float = 0.15  # weight of a coarser instant with a key or a duration; of a fine one it is 1
+    double_bare: float = 0.03  # ... without: replicas that do the same in the same second are common
+    double_proof: float = 3.0  # sum of weights: less may be chance
+    double_share: float = 0.9  # of what the smaller input says where both overlap; by chance a quarter at most
+    double_coarse: float = 0.98  # likewise where whole seconds are all there is: mirrored traffic comes near
+    double_same: float = 0.7  # of what the bigger one says: it is the same log, not one of several in it
+    double_copies: int = 16  # inputs that tell one line; more is a coarse clock
+
+    # -- what logs cannot tell ----------------------------------------------------------------
+    level_lines: int = 20  # among the first ones that bear a level: by chance not all are warnings
+    level_events: float = 0.1  # of the lines: with more, lookups are logged as they are
+
     declared_s: float = 60.0  # a reload of the configuration, a poll of the files (1 s, unless told), then the load
     # -- counters (log likelihood ratios, cumulative against per interval) ---------------------
     counter_prior: float = 1.39  # ln 4: of the formats known (Caffeine, functools, vLLM, Go caches) 4 in 5 go on

@@ -17,7 +17,7 @@ from cachelog.ingest.lines import ReadLog
 STATES = ("events", "quiet", "joined", "unclaimed", "bad")
 EVENTS, QUIET, JOINED, UNCLAIMED, BAD = range(len(STATES))
 
-_COUNTERS = ("read_as", "wrapped", "assumed")
+_COUNTERS = ("read_as", "wrapped", "assumed", "signs")
 _UNREAD = 3  # lines of each input that `inspect` cites
 
 
@@ -139,7 +139,13 @@ class Books:
     read_as: dict[int, Counter[str]] = field(default_factory=dict)
     wrapped: dict[int, Counter[str]] = field(default_factory=dict)
     assumed: dict[int, Counter[str]] = field(default_factory=dict)
+    signs: dict[int, Counter[str]] = field(default_factory=dict)  # what the first lines show (signs.py)
     unread: dict[int, list[Evidence]] = field(default_factory=dict)  # the first lines that were not understood
+
+    def note(self, signs: Sequence[tuple[int, str, int]]) -> None:
+        """Add what the first lines of inputs show: input, what, how many lines."""
+        for source, what, many in signs:
+            self.signs.setdefault(source, Counter())[what] += many
 
     def add(self, unit: UnitBooks) -> None:
         """Add one unit."""
@@ -189,6 +195,7 @@ class Books:
             **{state: int(counts[code]) for code, state in enumerate(STATES)},
             clock=_clock(self.assumed.get(index)),
             note=source.note or log.notes.get(index),
+            signs=dict(sorted(self.signs.get(index, {}).items())),
             unread=tuple(self.unread.get(index, ())),
         )
 

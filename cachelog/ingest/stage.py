@@ -21,6 +21,7 @@ from cachelog.ingest.memory import Memory
 from cachelog.ingest.opened import Window
 from cachelog.ingest.place import Inputs
 from cachelog.ingest.seek import Span, window
+from cachelog.ingest.signs import Sign, signs
 from cachelog.ingest.staged import Read, Staged, assembled
 
 _THREADS = max(2, min(4, os.cpu_count() or 2))
@@ -67,8 +68,9 @@ def stage(
         sources, log, piece=_piece(envelopes), limits=asked.limits, spool=asked.spool, windows=windows,
         advance=_meter(sources, windows, asked.progress),
     )  # fmt: skip
-    for unit, read in _mapped(stream, reader, log):
+    for unit, read, seen in _mapped(stream, reader, log):
         books.add(read.books)
+        books.note(seen)
         gathered.add(unit, read)
     inputs, bulk, rare = books.report(sources, log), gathered.bulk(), gathered.rare()
     keep: Callable[[], None] = lambda: None  # noqa: E731
@@ -118,7 +120,7 @@ def _meter(
     return advance
 
 
-_Result = tuple[tuple[int, int], UnitRead]
+_Result = tuple[tuple[int, int], UnitRead, tuple[Sign, ...]]
 
 
 def _mapped(stream: Iterator[Unit], reader: Reader, log: ReadLog) -> Iterator[_Result]:
@@ -142,8 +144,9 @@ def _mapped(stream: Iterator[Unit], reader: Reader, log: ReadLog) -> Iterator[_R
 
 
 def _read(unit: Unit, reader: Reader) -> _Result:
-    """Read a unit and let go of its bytes; return its first and last input beside what it says."""
-    return (unit.segments[0].source, unit.segments[-1].source), read_unit(unit, reader)
+    """Read a unit and let go of its bytes; return its first and last input, what it says, and what that shows."""
+    read = read_unit(unit, reader)
+    return (unit.segments[0].source, unit.segments[-1].source), read, signs(unit, read.books.state)
 
 
 def _awaited(unit: Future[_Result], log: ReadLog) -> _Result:

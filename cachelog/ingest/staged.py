@@ -11,7 +11,7 @@ import polars as pl
 import cachelog
 from cachelog.contract import wire
 from cachelog.contract.errors import UsageError
-from cachelog.contract.event import EVENT, LABEL
+from cachelog.contract.event import EVENT, LABEL, LOST
 from cachelog.contract.events import Events, Part, packed
 from cachelog.contract.finding import InputReport
 from cachelog.contract.platform import ANY
@@ -19,6 +19,7 @@ from cachelog.ingest import store
 from cachelog.ingest.carry import carry_versions, settle_caches
 from cachelog.ingest.counters import counted, scraped
 from cachelog.ingest.discover import Source, named, rotated
+from cachelog.ingest.doubles import once
 
 _SCHEMA = "cachelog.staged/1"
 _Marks = Mapping[int, Sequence[tuple[int, int]]]
@@ -45,17 +46,14 @@ class Staged:
     bulk: Events
     rare: pl.DataFrame
     read: Read
+    inputs: tuple[InputReport, ...]  # how each was read: lines that another input tells too are quiet
+    dropped: pl.DataFrame  # doubles.DROPPED
     keep: Callable[[], None]  # keeps what was read for another run, where that was asked for
 
     @property
     def sources(self) -> tuple[Source, ...]:
         """The inputs."""
         return self.read.sources
-
-    @property
-    def inputs(self) -> tuple[InputReport, ...]:
-        """How each input was read."""
-        return self.read.inputs
 
     @property
     def events(self) -> pl.DataFrame:
@@ -67,6 +65,12 @@ class Staged:
         none = pl.col("ts").null_count()
         return sum(int(t.lazy().select(none).collect().item()) for t in (self.rare, *(p.rows for p in self.bulk.parts)))
 
+    def lost(self) -> dict[int, int]:
+        """Return, by input, how many lines of others it says are missing."""
+        said = self.rare.filter((pl.col("op") == "sample") & (pl.col("reason") == LOST))
+        sums = said.group_by("source").agg(pl.col("seconds").sum().cast(pl.Int64)).sort("source")
+        return dict(sums.iter_rows())
+
     def names(self, column: str) -> list[str]:
         """Return the names of all models or replicas, sorted."""
         where = [self.rare, *(p.words if column == "model" else p.rows for p in self.bulk.parts)]
@@ -77,9 +81,20 @@ class Staged:
 
 def assembled(read: Read, keep: Callable[[], None] = lambda: None) -> Staged:
     """Return what was read with what only all of it together tells."""
-    named = _named(settle_caches(read.bulk), _carried(read.rare, read.sources), read.sources)
-    bulk, rare = _counted(*named, read.sources)
-    return Staged(bulk, rare, read, keep)
+    carried = _carried(read.rare, read.sources)
+    told = once(settle_caches(read.bulk), carried, [i.events for i in read.inputs], [s.fallback for s in read.sources])
+    sources = [replace(s, fallback=told.names.get(at, s.fallback)) for at, s in enumerate(read.sources)]
+    bulk, rare = _counted(*_named(told.bulk, told.rare, sources), sources)
+    return Staged(bulk, rare, read, _quieted(read.inputs, told.dropped), told.dropped, keep)
+
+
+def _quieted(inputs: Sequence[InputReport], dropped: pl.DataFrame) -> tuple[InputReport, ...]:
+    """Return the books with the lines that were dropped as quiet: they say nothing that was not said."""
+    sums = dropped.group_by("source").agg(pl.col("lines").sum())
+    gone = dict(sums.iter_rows())
+    return tuple(
+        replace(i, events=i.events - gone.get(at, 0), quiet=i.quiet + gone.get(at, 0)) for at, i in enumerate(inputs)
+    )
 
 
 def _carried(rare: pl.DataFrame, sources: Sequence[Source]) -> pl.DataFrame:
