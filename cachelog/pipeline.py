@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import fnmatch
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 import polars as pl
@@ -24,37 +24,19 @@ from cachelog.contract.wording import listed
 from cachelog.ingest import cache, json_scan
 from cachelog.ingest.cite import cite
 from cachelog.ingest.clock import fixed_offset
-from cachelog.ingest.discover import Source, any_pipe
+from cachelog.ingest.discover import Source, any_pipe, discover
 from cachelog.ingest.opened import drop_spool, open_spool
 from cachelog.ingest.seek import Span
 from cachelog.ingest.stage import Asked, stage
 from cachelog.ingest.staged import Staged
 from cachelog.metrics import residency, windows
 from cachelog.metrics.causes import by_model, explained
+from cachelog.request import EVERYTHING, Options, noted
 from cachelog.rooms import detectors, dialects, envelopes
 
-__all__ = ["DEFAULT", "Options", "analyze", "context", "engine", "fixed_offset", "inspect"]
-
+__all__ = ["DEFAULT", "Options", "analyze", "context", "engine", "fixed_offset", "inputs", "inspect", "raw_lines"]
 
 _RULES = 2  # at a time
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the user asked for; globs are of the shell kind, an empty tuple means everything."""
-
-    since: datetime | None = None
-    until: datetime | None = None
-    models: tuple[str, ...] = ()
-    replicas: tuple[str, ...] = ()
-    rules: tuple[str, ...] = ()
-    top: int | None = None
-    min_severity: Severity = Severity.INFO
-    tz: str = "UTC"
-    order: tuple[str, ...] = ()  # version labels, oldest first
-    limits: Limits = DEFAULT
-    cache: bool = False  # use what was read before, and keep what is read
-
 
 Progress = Callable[[int, int], None]
 Found = tuple[list[Finding], tuple[str, ...]]  # and the rules that raised
@@ -80,7 +62,7 @@ def engine() -> str:
     return json_scan.engine()
 
 
-def analyze(paths: Sequence[str], options: Options = Options(), progress: Progress | None = None) -> Report:
+def analyze(paths: Sequence[str], options: Options = EVERYTHING, progress: Progress | None = None) -> Report:
     """Read the logs under `paths` and return what went wrong, ranked, with the text of every cited line.
 
     Ctrl-C while reading gives the report of what was read, marked partial. Raises UsageError.
@@ -109,7 +91,7 @@ def _analyzed(staged: Staged, options: Options, spool: str | None) -> Report:
     events, rare = _wanted(staged, options)
     frames = _frames(events, rare, options)
     if frames is None:
-        return _report(staged, (), (), (), frames)
+        return _noted(_report(staged, (), (), (), frames), options)
     return _told(staged, (events, frames), _detect(events, frames, options.limits), options, spool)
 
 
@@ -124,10 +106,16 @@ def _told(
     causes = explained(events, frames, _fitted(options.limits, frames))
     models = windows.models(frames, by_model(causes, frames))
     report = _report(staged, models, _cited(asked, staged, spool), found[1], frames)
-    return replace(report, hidden=hidden, limits=(*report.limits, *blindness.sampled(causes.modulus, causes.wrong)))
+    report = replace(report, limits=(*report.limits, *blindness.sampled(causes.modulus, causes.wrong)))
+    return replace(_noted(report, options), hidden=hidden)
 
 
-def inspect(paths: Sequence[str], options: Options = Options(), progress: Progress | None = None) -> Report:
+def _noted(report: Report, options: Options) -> Report:
+    """Let the report say what it was asked for, where that is not everything."""
+    return replace(report, limits=(*report.limits, *noted(options)))
+
+
+def inspect(paths: Sequence[str], options: Options = EVERYTHING, progress: Progress | None = None) -> Report:
     """Read the logs and return how each input was read, without judging what happened."""
     from cachelog.ingest.fieldmap import fields
 
@@ -160,6 +148,20 @@ def context(report: Report, evidence: Evidence, around: int) -> list[tuple[int, 
     path = evidence.path
     found = cite(Source(path, pipe=any_pipe([path])), [evidence.line], around)
     return [(number, text, number == evidence.line) for number, text in sorted(found.items())]
+
+
+def inputs(paths: Sequence[str]) -> list[str]:
+    """Return the paths of all inputs under `paths`; raises UsageError."""
+    return [source.path for source in discover(paths)]
+
+
+def raw_lines(paths: Sequence[str], wanted: Mapping[str, Sequence[int]]) -> dict[tuple[str, int], str]:
+    """Return the raw texts of lines of inputs under `paths`, by input and line; of what can be read once only, none."""
+    found: dict[tuple[str, int], str] = {}
+    for source in discover(paths):
+        numbers = () if source.note or source.pipe else wanted.get(source.path, ())
+        found |= {(source.path, line): text for line, text in (cite(source, numbers) if numbers else {}).items()}
+    return found
 
 
 def _stage(paths: Sequence[str], options: Options, spool: str | None, progress: Progress | None) -> Staged:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 if TYPE_CHECKING:
-    from cachelog.pipeline import Options
+    from cachelog.request import Options
 
 Paths = Annotated[
     list[str] | None,
@@ -89,10 +89,9 @@ class Filters:
         """Return what the pipeline is asked for; raises UsageError."""
         from cachelog.cli.naming import known_rules
         from cachelog.contract.finding import Severity
-        from cachelog.contract.limits import DEFAULT
-        from cachelog.pipeline import Options
+        from cachelog.request import Options
 
-        return Options(
+        asked = Options(
             since=when(self.since, now, self.tz, "--since"),
             until=when(self.until, now, self.tz, "--until"),
             models=tuple(self.model or ()),
@@ -102,9 +101,9 @@ class Filters:
             min_severity=Severity[self.min_severity.name],
             tz=self.tz,
             cache=not self.no_cache,
-            limits=DEFAULT.for_memory(size(self.max_memory)) if self.max_memory else DEFAULT,
             order=tuple(label.strip() for label in (self.order or "").split(",") if label.strip()),
         )
+        return asked.within(size(self.max_memory)) if self.max_memory else asked
 
 
 @dataclass(frozen=True)

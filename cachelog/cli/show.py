@@ -27,13 +27,14 @@ def show(
     """Show one finding in full, without PATH of your last analysis."""
     if report and paths:
         raise UsageError("name either PATH or --report, not both")
-    whole = analysed(paths, filters) if paths else _saved(report or state_path(), asked=report is not None)
+    whole = analysed(paths, filters) if paths else saved(report or state_path(), asked=report is not None)
     one = _chosen(whole, finding)
     put(_rendered(whole, one, output, around), output)
     return 0
 
 
-def _saved(path: str, asked: bool) -> Report:
+def saved(path: str, asked: bool) -> Report:
+    """Return the report in a file; raises UsageError, on a file that was not `asked` for with other words."""
     from cachelog.render import json
 
     try:
