@@ -15,7 +15,7 @@ from cachelog.contract.finding import LimitNote, Severity
 from cachelog.contract.limits import DEFAULT, Limits
 
 _LEAD = "asked for with "
-_LEFT_OUT = "what these options leave out or read otherwise"
+_LEFT_OUT = "what that leaves out"
 _MIB = 1 << 20
 
 
