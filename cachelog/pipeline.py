@@ -9,12 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 
 import polars as pl
 
 import cachelog
 from cachelog import blindness, rank
 from cachelog.attribution.cause import link
+from cachelog.contract.counted import Counted, Located
 from cachelog.contract.errors import UsageError
 from cachelog.contract.events import Events
 from cachelog.contract.finding import Evidence, Finding, InputReport, ModelRow, Report, Severity
@@ -31,6 +33,7 @@ from cachelog.ingest.stage import Asked, stage
 from cachelog.ingest.staged import Staged
 from cachelog.metrics import residency, windows
 from cachelog.metrics.causes import by_model, explained
+from cachelog.metrics.sources import lines_of
 from cachelog.request import EVERYTHING, Options, noted
 from cachelog.rooms import detectors, dialects, envelopes
 
@@ -39,6 +42,7 @@ __all__ = ["DEFAULT", "Options", "analyze", "context", "engine", "fixed_offset",
 _RULES = 2  # at a time
 
 Progress = Callable[[int, int], None]
+Sources = Mapping[str, Sequence[Located]]  # by the name of a figure
 Found = tuple[list[Finding], tuple[str, ...]]  # and the rules that raised
 
 
@@ -74,6 +78,36 @@ def analyze(paths: Sequence[str], options: Options = EVERYTHING, progress: Progr
             return _analyzed(staged, options, spool)
     finally:
         drop_spool(spool)
+
+
+def prove(
+    paths: Sequence[str], options: Options, choose: Callable[[Report], Finding | None], progress: Progress | None = None
+) -> tuple[Report, Finding | None, Sources]:
+    """Analyse, and find the lines that each figure of one finding counts; raises UsageError, and what `choose` does."""
+    spool = open_spool()
+    try:
+        staged = _stage(paths, options, spool, progress)
+        with _meanwhile(staged.keep):
+            report = _analyzed(staged, options, spool)
+            chosen = choose(report)
+            return report, chosen, _sources(staged, chosen, options) if chosen else {}
+    finally:
+        drop_spool(spool)
+
+
+def _sources(staged: Staged, finding: Finding, options: Options) -> Sources:
+    events, rare = _wanted(staged, options)
+    frames = _frames(events, rare, options)
+    if frames is None:
+        return {}
+    known = {c: _located(c, events, frames, staged) for c in dict.fromkeys(chain(*finding.counted.values()))}
+    return {name: tuple(known[c] for c in counted) for name, counted in finding.counted.items()}
+
+
+def _located(counted: Counted, events: Events, frames: Frames, staged: Staged) -> Located:
+    many, *ends = lines_of(counted, events, frames)
+    first, last = (f"{staged.sources[end[0]].path}:{end[1]}" if end else None for end in ends)
+    return Located(counted, many, first, last)
 
 
 @contextmanager

@@ -85,7 +85,14 @@ def test_imports_go_in_one_direction(path):
 )
 def test_files_of_one_room_do_not_know_one_another(path):
     mine = room(path)
-    shared = {"app", "options", "printing", "text", "page"}  # the frame of the commands and of the text renderers
+    shared = {
+        "app",
+        "options",
+        "printing",
+        "text",
+        "page",
+        "figures",
+    }  # the frame of the commands and of the text renderers
     others = {p.stem for p in (HOUSE / mine).glob("*.py")} - {path.stem, "__init__"} - shared
     names = {name.split(".")[2] for name in imported(path) if name.startswith(f"cachelog.{mine}.")}
     assert path.stem in shared or not names & others

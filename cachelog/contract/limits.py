@@ -19,6 +19,7 @@ class Limits:
     disorder_s: float = 60.0  # lines out of order by no more are found by that search (PERF §3)
     cached_bytes: int = 4 << 20  # smaller inputs are read again as fast as they are found
     cache_bytes: int = 2 << 30  # of all that is kept between runs
+    shown_bytes: int = 256 << 20  # of logs that `show` reads again of itself: two seconds or so
     line_bytes: int = 8 << 20  # a longer line is counted as bad: no log line is that long, a JSON bomb is
     unpacked_bytes: int = 1 << 30  # a packed file may grow to so much in any case
     unpacked_ratio: int = 1_000  # ... and to so many times its size: logs shrink to a 70th at best, zeros to a 1,030th

@@ -38,6 +38,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 
+from cachelog.contract.counted import Counted, everywhere, rated
 from cachelog.contract.event import TS
 from cachelog.contract.events import Events
 from cachelog.contract.finding import Confidence, Evidence, Finding, Impact, Number, Rejected, Severity
@@ -50,7 +51,7 @@ from cachelog.metrics.excursions import Excursion, changes
 from cachelog.metrics.harm import added_seconds, severity_of_harm
 from cachelog.metrics.proportions import newcombe, wilson
 from cachelog.metrics.rates import rate_of
-from cachelog.metrics.series import Series
+from cachelog.metrics.series import Series, stretches
 from cachelog.metrics.settling import ColdEvent
 from cachelog.metrics.spans import Study, touching
 
@@ -255,6 +256,7 @@ def _finding(shift: _Shift, evidence: tuple[Evidence, ...], frames: Frames) -> F
         rejected=_rejected(shift),
         evidence=evidence,
         next_steps=_next_steps(shift),
+        counted=_counted(shift),
     )
 
 
@@ -357,6 +359,22 @@ def _numbers(shift: _Shift) -> dict[str, Number]:
         "explained_share": round(shift.shares.explained, 4) if shift.shares else None,
         "gradual": told.gradual,
         "seasonal_baseline": shift.seasonal,
+    }
+
+
+def _counted(shift: _Shift) -> dict[str, tuple[Counted, ...]]:
+    """Return which lines the figures count: cold caches are left out of rates, and not of the whole."""
+    told, one = shift.excursion, shift.studied.series
+    names = one.replicas if shift.studied.parent else ()
+    before, after = (rated(one.model, stretches(one, cells), cache=one.cache) for cells in (told.earlier, told.later))
+    whole = rated(one.model, everywhere(shift.start, one.time(told.until), names), cache=one.cache)
+    return {
+        "impact.lookups": whole[1:],
+        "impact.excess_misses": whole,
+        "rate_before": before,
+        "lookups_before": before[1:],
+        "rate_after": after,
+        "lookups_after": after[1:],
     }
 
 

@@ -34,11 +34,13 @@ What to do
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import groupby
 
 import polars as pl
 
+from cachelog.contract.counted import Counted, Spell, everywhere
 from cachelog.contract.events import Events
 from cachelog.contract.finding import Confidence, Evidence, Finding, Impact, Severity
 from cachelog.contract.limits import DEFAULT, Limits
@@ -106,8 +108,24 @@ def _served(mine: Sequence[Stale], events: Events, frames: Frames, limits: Limit
             "longest_seconds": round(max((s.last - s.loaded).total_seconds() for s in mine), 3),
         },
         evidence=_evidence(mine, events),
+        counted=_counted(mine),
         next_steps=(f"see what chooses the version of {model} for requests on {listed(names, 5)}",),
     )
+
+
+def _counted(mine: Sequence[Stale]) -> dict[str, tuple[Counted, ...]]:
+    """Return which lines the figures count, those soon after a load left out."""
+    model, newer, older = mine[0].model, mine[0].newer, mine[0].older
+    spells = tuple(Spell(s.replica, s.first, s.last) for s in mine)
+    served = Counted(what=f"lookups answered by {older}", model=model, version=older, spells=spells)
+    newly = Counted(what=f"lookups answered by {newer}", model=model, version=newer, spells=spells)
+    every = everywhere(min(s.first for s in mine), max(s.last for s in mine))
+    return {
+        "impact.lookups": (Counted(what="lookups", model=model, spells=every, whole=True),),
+        "impact.stale_served": (served,),
+        "stale_served": (served,),
+        "answered_by_newer": (newly,),
+    }
 
 
 def _lookups(model: str, mine: Sequence[Stale], frames: Frames) -> int:
@@ -164,6 +182,8 @@ def _evidence(mine: Sequence[Stale], events: Events) -> tuple[Evidence, ...]:
 def _kept(entries: Entries, events: Events, frames: Frames) -> Finding:
     share = entries.stale_then / max(entries.lookups_then, 1)
     lines = _stale_lines(entries, events)
+    log = everywhere(frames.start, frames.end)
+    every = Counted(what="lookups", model=entries.model, cache=entries.cache, spells=log)
     much = "for " + lasting((entries.end - entries.start).total_seconds()) if entries.much else "throughout the log"
     said = f"{entries.stale:,} of {entries.lookups:,} lookups got an entry past its time."
     if entries.much:
@@ -187,6 +207,7 @@ def _kept(entries: Entries, events: Events, frames: Frames) -> Finding:
         impact=Impact(lookups=entries.lookups_then, stale_served=entries.stale_then if entries.much else None),
         numbers={"stale": entries.stale, "lookups": entries.lookups, "stale_share": round(share, 6)},
         evidence=lines,
+        counted={"lookups": (every,), "stale": (replace(every, what="stale entries", outcomes=("stale",)),)},
     )
 
 

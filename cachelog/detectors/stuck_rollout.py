@@ -37,7 +37,7 @@ from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import lasting, listed, percent, replicas
 from cachelog.metrics.lines import load_line, restart_line, served_line
-from cachelog.metrics.rollout import Split, answered, splits
+from cachelog.metrics.rollout import Split, answered, lines_counted, splits
 
 _SHOWN = 3  # replicas whose lines are cited
 
@@ -71,6 +71,7 @@ def _finding(split: Split, start: datetime, events: Events, frames: Frames, limi
         rejected=_rejected(split, limits),
         evidence=_evidence(split, events, frames, limits),
         next_steps=_next_steps(split),
+        counted=lines_counted(split, frames),
     )
 
 

@@ -37,7 +37,7 @@ from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import lasting, listed, percent, replicas
 from cachelog.metrics.lines import load_line, served_line
-from cachelog.metrics.rollout import Pause, Split, answered, skews
+from cachelog.metrics.rollout import Pause, Split, answered, lines_counted, skews
 
 _SHOWN = 2  # replicas of each side whose lines are cited
 _MEANT = {
@@ -79,6 +79,7 @@ def _split(split: Split, events: Events, frames: Frames) -> Finding:
         impact=Impact(lookups=total, stale_served=None),
         numbers=_numbers(split, have, stale),
         evidence=_both_sides(split, have, events, frames),
+        counted=lines_counted(split, frames),
         next_steps=(f"ask whether two versions of {split.model} are meant; if not, load one everywhere",),
     )
 
