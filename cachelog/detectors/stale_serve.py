@@ -47,6 +47,7 @@ from cachelog.contract.limits import DEFAULT, Limits
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import lasting, listed, percent, replicas
 from cachelog.metrics.lines import served_line
+from cachelog.metrics.margins import of_stale
 from cachelog.metrics.staleness import Entries, Stale, stale_entries, stale_replicas
 
 _SHOWN = 3  # replicas whose lines are cited
@@ -82,13 +83,13 @@ def _served(mine: Sequence[Stale], events: Events, frames: Frames, limits: Limit
     stale, total = sum(s.answered for s in mine), _lookups(model, mine, frames)
     names = tuple(sorted({s.replica for s in mine}))
     basis = frames.order.filter((pl.col("model") == model) & (pl.col("version") == newer))["basis"][0]
-    everywhere = _is_everywhere(model, names, mine, frames)
+    margin, everywhere = of_stale(mine, events), _is_everywhere(model, names, mine, frames)
     return Finding(
         rule="stale-serve",
         severity=Severity.LOW if everywhere else _severity(mine, stale, total, limits),
         confidence=Confidence.MEDIUM if everywhere or basis == "observed" else Confidence.HIGH,
         title=f"{model}: {older} still answers on {replicas(len(names))} after {newer} was loaded there",
-        summary=_summary(mine, names, stale, total, everywhere),
+        summary=f"{_summary(mine, names, stale, total, everywhere)} {margin.said}",
         model=model,
         replicas=names,
         version_from=newer,
@@ -106,6 +107,7 @@ def _served(mine: Sequence[Stale], events: Events, frames: Frames, limits: Limit
             "stale_share": round(stale / total, 6) if total else None,
             "answered_by_newer": sum(s.newly for s in mine),
             "longest_seconds": round(max((s.last - s.loaded).total_seconds() for s in mine), 3),
+            **margin.numbers,
         },
         evidence=_evidence(mine, events),
         counted=_counted(mine),

@@ -37,6 +37,7 @@ from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import lasting, listed, percent, replicas
 from cachelog.metrics.lines import load_line, restart_line, served_line
+from cachelog.metrics.margins import Margin
 from cachelog.metrics.rollout import Split, answered, lines_counted, splits
 
 _SHOWN = 3  # replicas whose lines are cited
@@ -50,12 +51,13 @@ def detect(events: Events, frames: Frames, limits: Limits) -> list[Finding]:
 
 def _finding(split: Split, start: datetime, events: Events, frames: Frames, limits: Limits) -> Finding:
     stale, total = answered(split, frames)
+    margin = Margin(split.quiet - split.grace, False)
     return Finding(
         rule="stuck-rollout",
         severity=Severity.LOW if _is_doubtful(split) else Severity.MEDIUM,
         confidence=_confidence(split, limits),
         title=_title(split),
-        summary=_summary(split, start, stale, total),
+        summary=f"{_summary(split, start, stale, total)} {margin.said}",
         model=split.model,
         replicas=split.replicas,
         version_from=split.older,
@@ -67,7 +69,7 @@ def _finding(split: Split, start: datetime, events: Events, frames: Frames, limi
         onset_high=split.last,
         ongoing=True,
         impact=Impact(lookups=total, stale_served=stale),
-        numbers=_numbers(split, stale, total),
+        numbers=_numbers(split, stale, total) | margin.numbers,
         rejected=_rejected(split, limits),
         evidence=_evidence(split, events, frames, limits),
         next_steps=_next_steps(split),

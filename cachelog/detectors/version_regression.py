@@ -45,6 +45,7 @@ from cachelog.contract.wording import lasting, listed, percent, replicas
 from cachelog.metrics.episodes import Episode, Step, certainty, episodes
 from cachelog.metrics.excess import Excess, excess, lines_compared
 from cachelog.metrics.lines import load_line, restart_line, served_line
+from cachelog.metrics.margins import of_episode
 
 _SHOWN = 3  # replicas whose lines are cited
 
@@ -58,14 +59,14 @@ def detect(events: Events, frames: Frames, limits: Limits) -> list[Finding]:
 def _finding(episode: Episode, events: Events, frames: Frames, limits: Limits) -> Finding:
     stale, total = _answered(episode, events)
     cost = excess(frames, episode.model, *_compared(episode))
-    sure = certainty(episode, limits)
+    sure, margin = certainty(episode, limits), of_episode(episode, events, frames, limits)
     boots = [s for s in episode.steps if restart_line(frames, s.replica, s.start, limits)]
     return Finding(
         rule="version-regression",
         severity=_severity(episode, sure, stale, total, cost, limits),
         confidence=sure,
         title=_title(episode),
-        summary=_summary(episode, stale, total, cost, len(boots)),
+        summary=f"{_summary(episode, stale, total, cost, len(boots))} {margin.said}",
         model=episode.model,
         replicas=episode.replicas,
         version_from=episode.newer,
@@ -82,7 +83,7 @@ def _finding(episode: Episode, events: Events, frames: Frames, limits: Limits) -
             excess_misses_low=round(cost.low, 1) if cost else None,
             stale_served=stale,
         ),
-        numbers=_numbers(episode, stale, total, cost, len(boots)),
+        numbers=_numbers(episode, stale, total, cost, len(boots)) | margin.numbers,
         rejected=_rejected(episode),
         evidence=_evidence(episode, events, frames, limits),
         next_steps=_next_steps(episode, bool(boots)),
