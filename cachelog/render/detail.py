@@ -81,6 +81,7 @@ def _figures(page: Page, finding: Finding) -> None:
         else:
             page.prose(f"{name} = {value}" + (f" ({means})" if means else ""), indent=2)
     _sums(page, finding)
+    _parts(page, finding)
 
 
 def _rows(finding: Finding) -> Iterator[tuple[str, str, str]]:
@@ -90,6 +91,8 @@ def _rows(finding: Finding) -> Iterator[tuple[str, str, str]]:
             name = f"impact.{field.name}"
             yield name, _plain(value), figures.meaning(name)
     for name, value in finding.numbers.items():
+        if name.startswith(figures.PART):
+            continue
         plain = _plain(value)
         yield name, plain, figures.words(name, value, plain)
 
@@ -110,6 +113,23 @@ def _sums(page: Page, finding: Finding) -> None:
     if impact.stale_served and impact.lookups:
         share = percent(impact.stale_served / impact.lookups)
         page.fact("", f"{impact.stale_served:,} / {impact.lookups:,} = {share} answered by the wrong version", indent=0)
+
+
+def _parts(page: Page, finding: Finding) -> None:
+    """Add a table of the parts of a change: what is worse within each, and what comes of it being asked more."""
+    found: dict[str, dict[str, str]] = {}
+    for name, value in finding.numbers.items():
+        if name.startswith(figures.PART):
+            part, _, kind = name.removeprefix(figures.PART).rpartition(", ")
+            row = found.setdefault(part, {}) if kind in ("within", "mix") else found.setdefault(f"{part}, {kind}", {})
+            row[kind if kind in ("within", "mix") else "both"] = text.figure("difference", value)
+    if found:
+        page.heading("the change of the rate by part")
+        rows = [
+            (page.fit(page.safe(part), 60), row.get("within", ""), row.get("mix", ""), row.get("both", ""))
+            for part, row in found.items()
+        ]
+        page.table(("part", "within", "mix", "both"), rows, right=("within", "mix", "both"))
 
 
 def _sources(page: Page, finding: Finding, sources: Sources | None) -> None:

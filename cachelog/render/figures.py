@@ -69,6 +69,10 @@ MEANING: dict[str, str] = {
     "misses_after": "misses of this cause after",
     "rate_expected": "miss rate had the old level held",
     "difference": "rate_after - rate_expected",
+    "difference_observed": "rate_after - rate_before = difference_within + difference_mix, exactly",
+    "difference_within": "of it, because parts (replica, version, keys) have other rates than before",
+    "difference_mix": "of it, because other parts are asked than before",
+    "difference_mix_rest": "of the mix, what is of no dimension alone",
     "difference_low": "lower end of the 95 % interval of rate_after - rate_before (Newcombe)",
     "difference_high": "upper end",
     "odds_ratio": "odds of rate_after / odds of rate_expected",
@@ -141,10 +145,11 @@ MEANING: dict[str, str] = {
     "give_or_take_seconds": "how far off that may be",
 }
 
+PART = "difference_of_"  # a part of a change by replica, version or keys; these stand in a table of their own
 _PREFIXES = {
     "extra_": "extra misses of this cause: after - before x lookups_after / lookups_before",
-    "within_": "misses more because rates changed there",
-    "mix_": "misses more because other lookups came there",
+    "difference_mix_of_": "of the mix, because other ones of these are asked than before",
+    PART: "its part of difference_observed",
 }
 
 
