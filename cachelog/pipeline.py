@@ -5,11 +5,12 @@ from __future__ import annotations
 import fnmatch
 import glob
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 
 import polars as pl
 
@@ -17,6 +18,7 @@ import cachelog
 from cachelog import blindness, rank
 from cachelog.attribution.cause import link
 from cachelog.contract import platform
+from cachelog.contract.counted import Counted, Located
 from cachelog.contract.errors import UsageError
 from cachelog.contract.events import Events
 from cachelog.contract.finding import Evidence, Finding, InputReport, ModelRow, Report, Severity
@@ -27,7 +29,7 @@ from cachelog.ingest import cache, json_scan
 from cachelog.ingest.cite import cite
 from cachelog.ingest.clock import fixed_offset
 from cachelog.ingest.declared import declared
-from cachelog.ingest.discover import Source, any_pipe
+from cachelog.ingest.discover import Source, any_pipe, discover
 from cachelog.ingest.opened import drop_spool, open_spool
 from cachelog.ingest.seek import Span
 from cachelog.ingest.stage import Asked, stage
@@ -35,33 +37,16 @@ from cachelog.ingest.staged import Staged
 from cachelog.metrics import residency, windows
 from cachelog.metrics.beside import told_beside
 from cachelog.metrics.causes import by_model, explained
+from cachelog.metrics.sources import lines_of
+from cachelog.request import EVERYTHING, Options, noted
 from cachelog.rooms import detectors, dialects, envelopes
 
-__all__ = ["DEFAULT", "Options", "analyze", "context", "engine", "fixed_offset", "inspect"]
-
+__all__ = ["DEFAULT", "Options", "analyze", "context", "engine", "fixed_offset", "inputs", "inspect", "raw_lines"]
 
 _RULES = 2  # at a time
 
-
-@dataclass(frozen=True)
-class Options:
-    """What the user asked for; globs are of the shell kind, an empty tuple means everything."""
-
-    since: datetime | None = None
-    until: datetime | None = None
-    models: tuple[str, ...] = ()
-    replicas: tuple[str, ...] = ()
-    rules: tuple[str, ...] = ()
-    top: int | None = None
-    min_severity: Severity = Severity.INFO
-    tz: str = "UTC"
-    order: tuple[str, ...] = ()  # version labels, oldest first
-    limits: Limits = DEFAULT
-    deploys: tuple[platform.Deploy, ...] = ()  # that the user tells of
-    cache: bool = False  # use what was read before, and keep what is read
-
-
 Progress = Callable[[int, int], None]
+Sources = Mapping[str, Sequence[Located]]  # by the name of a figure
 Found = tuple[list[Finding], tuple[str, ...]]  # and the rules that raised
 
 
@@ -85,7 +70,7 @@ def engine() -> str:
     return json_scan.engine()
 
 
-def analyze(paths: Sequence[str], options: Options = Options(), progress: Progress | None = None) -> Report:
+def analyze(paths: Sequence[str], options: Options = EVERYTHING, progress: Progress | None = None) -> Report:
     """Read the logs under `paths` and return what went wrong, ranked, with the text of every cited line.
 
     Ctrl-C while reading gives the report of what was read, marked partial. Raises UsageError.
@@ -97,6 +82,36 @@ def analyze(paths: Sequence[str], options: Options = Options(), progress: Progre
             return _analyzed(staged, options, spool)
     finally:
         drop_spool(spool)
+
+
+def prove(
+    paths: Sequence[str], options: Options, choose: Callable[[Report], Finding | None], progress: Progress | None = None
+) -> tuple[Report, Finding | None, Sources]:
+    """Analyse, and find the lines that each figure of one finding counts; raises UsageError, and what `choose` does."""
+    spool = open_spool()
+    try:
+        staged = _stage(paths, options, spool, progress)
+        with _meanwhile(staged.keep):
+            report = _analyzed(staged, options, spool)
+            chosen = choose(report)
+            return report, chosen, _sources(staged, chosen, options) if chosen else {}
+    finally:
+        drop_spool(spool)
+
+
+def _sources(staged: Staged, finding: Finding, options: Options) -> Sources:
+    events, rare = _wanted(staged, options)
+    frames = _frames(events, rare, options)
+    if frames is None:
+        return {}
+    known = {c: _located(c, events, frames, staged) for c in dict.fromkeys(chain(*finding.counted.values()))}
+    return {name: tuple(known[c] for c in counted) for name, counted in finding.counted.items()}
+
+
+def _located(counted: Counted, events: Events, frames: Frames, staged: Staged) -> Located:
+    many, *ends = lines_of(counted, events, frames)
+    first, last = (f"{staged.sources[end[0]].path}:{end[1]}" if end else None for end in ends)
+    return Located(counted, many, first, last)
 
 
 @contextmanager
@@ -114,7 +129,7 @@ def _analyzed(staged: Staged, options: Options, spool: str | None) -> Report:
     events, rare = _wanted(staged, options)
     frames = _frames(events, rare, options)
     if frames is None:
-        return _report(staged, (), (), (), frames)
+        return _noted(_report(staged, (), (), (), frames), options)
     return _told(staged, (events, frames), _detect(events, frames, options.limits), options, spool)
 
 
@@ -130,10 +145,15 @@ def _told(
     models = windows.models(frames, by_model(causes, frames))
     report = _report(staged, models, _cited(asked, staged, spool), found[1], frames)
     told = (*report.limits, *blindness.gaps(ranked), *blindness.sampled(causes.modulus, causes.wrong))
-    return replace(report, hidden=hidden, limits=told)
+    return replace(_noted(replace(report, limits=told), options), hidden=hidden)
 
 
-def inspect(paths: Sequence[str], options: Options = Options(), progress: Progress | None = None) -> Report:
+def _noted(report: Report, options: Options) -> Report:
+    """Let the report say what it was asked for, where that is not everything."""
+    return replace(report, limits=(*report.limits, *noted(options)))
+
+
+def inspect(paths: Sequence[str], options: Options = EVERYTHING, progress: Progress | None = None) -> Report:
     """Read the logs and return how each input was read, without judging what happened."""
     from cachelog.ingest.fieldmap import fields
 
@@ -170,6 +190,20 @@ def context(report: Report, evidence: Evidence, around: int) -> list[tuple[int, 
     path = evidence.path
     found = cite(Source(path, pipe=any_pipe([path])), [evidence.line], around)
     return [(number, text, number == evidence.line) for number, text in sorted(found.items())]
+
+
+def inputs(paths: Sequence[str]) -> list[str]:
+    """Return the paths of all inputs under `paths`; raises UsageError."""
+    return [source.path for source in discover(paths)]
+
+
+def raw_lines(paths: Sequence[str], wanted: Mapping[str, Sequence[int]]) -> dict[tuple[str, int], str]:
+    """Return the raw texts of lines of inputs under `paths`, by input and line; of what can be read once only, none."""
+    found: dict[tuple[str, int], str] = {}
+    for source in discover(paths):
+        numbers = () if source.note or source.pipe else wanted.get(source.path, ())
+        found |= {(source.path, line): text for line, text in (cite(source, numbers) if numbers else {}).items()}
+    return found
 
 
 def _stage(paths: Sequence[str], options: Options, spool: str | None, progress: Progress | None) -> Staged:

@@ -69,7 +69,7 @@ def merge(folders: Sequence[str], files: Sequence[str], options: Options) -> Rep
     events, rare = pipeline._wanted(read, options)
     frames = pipeline._frames(events, rare, options)
     if frames is None:
-        return pipeline._report(read, (), (), (), None)
+        return pipeline._noted(pipeline._report(read, (), (), (), None), options)
     return pipeline._told(read, (events, frames), found, options, None)
 
 

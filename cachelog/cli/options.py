@@ -16,7 +16,7 @@ from cachelog.render.registry import ReportFormat
 
 if TYPE_CHECKING:
     from cachelog.contract.platform import Deploy
-    from cachelog.pipeline import Options
+    from cachelog.request import Options
 
 Paths = Annotated[
     list[str] | None,
@@ -96,10 +96,9 @@ class Filters:
         """Return what the pipeline is asked for; raises UsageError."""
         from cachelog.cli.naming import known_rules
         from cachelog.contract.finding import Severity
-        from cachelog.contract.limits import DEFAULT
-        from cachelog.pipeline import Options
+        from cachelog.request import Options
 
-        return Options(
+        asked = Options(
             since=when(self.since, now, self.tz, "--since"),
             until=when(self.until, now, self.tz, "--until"),
             models=tuple(self.model or ()),
@@ -110,9 +109,9 @@ class Filters:
             min_severity=Severity[self.min_severity.name],
             tz=self.tz,
             cache=not self.no_cache,
-            limits=DEFAULT.for_memory(size(self.max_memory)) if self.max_memory else DEFAULT,
             order=tuple(label.strip() for label in (self.order or "").split(",") if label.strip()),
         )
+        return asked.within(size(self.max_memory)) if self.max_memory else asked
 
 
 @dataclass(frozen=True)
@@ -184,7 +183,7 @@ def deployed(text: str, now: datetime, tz: str) -> Deploy:
     at = when(time, now, tz, "--deploy")
     if at is None or "" in named:
         raise UsageError(f"--deploy {text!r} names no model; give TIME, TIME,MODEL or TIME,MODEL,VERSION")
-    return Deploy(text, at, *named)
+    return Deploy(",".join([at.isoformat().replace("+00:00", "Z"), *named]), at, *named)
 
 
 _LEAST = 300 << 20  # bytes: less holds no more than the program itself

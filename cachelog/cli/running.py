@@ -18,6 +18,8 @@ from cachelog.contract.finding import Finding, Report, Severity
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from cachelog.pipeline import Sources
+
 STDIN = "-"
 _PATIENCE = 1.0  # seconds before a progress bar appears
 
@@ -44,6 +46,18 @@ def analysed(paths: Sequence[str] | None, filters: Filters, fail_on: FailOn = Fa
         report = pipeline.analyze(named, options, advance)
     _keep(report)
     return report
+
+
+def proved(
+    paths: Sequence[str], filters: Filters, choose: Callable[[Report], Finding]
+) -> tuple[Report, Finding, Sources]:
+    """Return the report on the paths, one finding of it, and the lines that its figures count; raises UsageError."""
+    from cachelog import pipeline
+
+    with progress() as advance:
+        report, _, sources = pipeline.prove(paths, filters.options(datetime.now(UTC)), choose, advance)
+    _keep(report)
+    return report, choose(report), sources
 
 
 def _no_hiding(filters: Filters, fail_on: FailOn) -> None:

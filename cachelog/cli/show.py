@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from typing import Annotated
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cachelog.cli.naming import nearest
 from cachelog.cli.options import Filters, Format, Output, Paths
 from cachelog.cli.printing import look, put
-from cachelog.cli.running import analysed, state_path
+from cachelog.cli.running import inputs, proved, state_path
 from cachelog.contract.errors import UsageError
 from cachelog.contract.finding import Evidence, Finding, Report
+from cachelog.contract.limits import DEFAULT
+
+if TYPE_CHECKING:
+    from cachelog.pipeline import Sources
 
 
 def show(
@@ -27,13 +33,44 @@ def show(
     """Show one finding in full, without PATH of your last analysis."""
     if report and paths:
         raise UsageError("name either PATH or --report, not both")
-    whole = analysed(paths, filters) if paths else _saved(report or state_path(), asked=report is not None)
-    one = _chosen(whole, finding)
-    put(_rendered(whole, one, output, around), output)
+    sources: Sources | None
+    if paths:
+        whole, one, sources = proved(inputs(paths), filters, lambda found: _chosen(found, finding))
+    else:
+        whole = saved(report or state_path(), asked=report is not None)
+        one = _chosen(whole, finding)
+        sources = _sources(whole, one) if output.format is Format.TEXT else None
+    put(_rendered(whole, one, output, around, sources), output)
     return 0
 
 
-def _saved(path: str, asked: bool) -> Report:
+def _sources(report: Report, finding: Finding) -> Sources | None:
+    """Find the lines that the figures of a saved finding count, where its logs are there and not too big to be read."""
+    from cachelog import pipeline, request
+
+    files = sorted({_file(item.path) for item in report.inputs})
+    try:
+        if sum(os.path.getsize(path) for path in files) > DEFAULT.shown_bytes:
+            return None
+        options = replace(request.recalled(report.limits), cache=True)
+        _, again, sources = pipeline.prove(
+            files,
+            options,
+            lambda found: next((f for f in found.findings if f.fingerprint == finding.fingerprint), None),
+        )
+    except (OSError, ValueError, UsageError):  # the logs have gone, or became others
+        return None
+    same = again is not None and (again.numbers.keys(), again.start) == (finding.numbers.keys(), finding.start)
+    return sources if same else None
+
+
+def _file(path: str) -> str:
+    """Return the file on disk that holds an input."""
+    return path if os.path.lexists(path) else path.split("!", 1)[0]
+
+
+def saved(path: str, asked: bool) -> Report:
+    """Return the report in a file; raises UsageError, on a file that was not `asked` for with other words."""
     from cachelog.render import json
 
     try:
@@ -57,7 +94,7 @@ def _chosen(report: Report, name: str) -> Finding:
     raise UsageError(f"no finding {name!r} in the report{nearest(name, ids)}; {listed}")
 
 
-def _rendered(report: Report, finding: Finding, output: Output, around: int) -> str:
+def _rendered(report: Report, finding: Finding, output: Output, around: int, sources: Sources | None) -> str:
     if output.format is Format.JSON:
         from cachelog.render import json
 
@@ -74,4 +111,4 @@ def _rendered(report: Report, finding: Finding, output: Output, around: int) -> 
         # another file of that name, or the log was rotated: what stands there now proves nothing
         return lines if any(cited and text == item.text for _, text, cited in lines) else ()
 
-    return detail.render(report, finding, look(output), context)
+    return detail.render(report, finding, look(output), context, sources)

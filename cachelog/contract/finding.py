@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 
+from cachelog.contract.counted import Counted
+
 SCHEMA = "cachelog.report/1"
 
 #: InputReport.signs: of the first lines of an input that give no events, how many bear a level, and one of INFO or
@@ -123,6 +125,7 @@ class Finding:
     score: float = 0.0
     id: str = ""
     fingerprint: str = ""
+    counted: Mapping[str, tuple[Counted, ...]] = field(default_factory=dict)  # not in the JSON schema: by figure
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ class Limits:
     disorder_s: float = 60.0  # lines out of order by no more are found by that search (PERF §3)
     cached_bytes: int = 4 << 20  # smaller inputs are read again as fast as they are found
     cache_bytes: int = 2 << 30  # of all that is kept between runs
+    shown_bytes: int = 256 << 20  # of logs that `show` reads again of itself: two seconds or so
     line_bytes: int = 8 << 20  # a longer line is counted as bad: no log line is that long, a JSON bomb is
     unpacked_bytes: int = 1 << 30  # a packed file may grow to so much in any case
     unpacked_ratio: int = 1_000  # ... and to so many times its size: logs shrink to a 70th at best, zeros to a 1,030th
@@ -136,6 +137,7 @@ class Limits:
     shift_known: float = 0.25  # lookups before, as a share of those after: under it the old level may be a passing low
     shift_same_s: float = 300.0  # onsets of models within this, beside their intervals, are one
     shift_fleet: float = 0.3  # share of the other models that shift too: it is the fleet (METHODS §7)
+    parts_rows: int = 2_000_000  # lookups of a model whose keys are told apart in a change: half a second
     ages_rows: int = 100_000  # lookups of a model whose keys are followed; more are sampled by key
     ages_keyed: float = 0.8  # share of lookups that must have a key
     ages_share: float = 0.5  # of the excess: so much is most of it

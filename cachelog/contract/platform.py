@@ -29,7 +29,7 @@ ANY = "-*"  # the end of `replica` where it is a workload
 
 @dataclass(frozen=True)
 class Deploy:
-    """A deploy that the user tells of: `text` as written; without a model it is one of all."""
+    """A deploy that the user tells of: `text` is TIME[,MODEL[,VERSION]] in UTC; without a model it is one of all."""
 
     text: str
     ts: datetime

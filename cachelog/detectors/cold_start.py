@@ -31,6 +31,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from cachelog.contract.counted import Counted, everywhere, rated
 from cachelog.contract.events import Events
 from cachelog.contract.finding import Confidence, Evidence, Finding, Impact, Number, Severity
 from cachelog.contract.limits import Limits
@@ -105,7 +106,14 @@ def _finding(events: Events, one: Series, wave: Wave, frames: Frames, limits: Li
         ),
         numbers=_numbers(wave, cold, names),
         evidence=_evidence(events, one.model, cold),
+        counted=_counted(one, start, end, names),
     )
+
+
+def _counted(one: Series, start: datetime, end: datetime, names: Sequence[str]) -> dict[str, tuple[Counted, ...]]:
+    """Return which lines the figures count, until the last replica had settled."""
+    found = rated(one.model, everywhere(start, end, names), cache=one.cache)
+    return {"impact.lookups": found[1:], "cold_start_misses": found}
 
 
 def _end(one: Series, wave: Wave, frames: Frames) -> datetime:

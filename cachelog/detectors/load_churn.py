@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from cachelog.contract.counted import Counted, everywhere
 from cachelog.contract.events import Events
 from cachelog.contract.finding import Confidence, Evidence, Finding, Severity
 from cachelog.contract.limits import Limits
@@ -82,6 +83,7 @@ def _finding(mine: pl.DataFrame, frames: Frames, limits: Limits) -> Finding:
             "replicas_active": fleet,
         },
         evidence=_evidence(mine),
+        counted={"cycles": (Counted(what="loads", op="load", model=model, spells=everywhere(start, end, names)),)},
         next_steps=(f"give {listed(names)} room for all models that they are asked for, or send them fewer",),
     )
 

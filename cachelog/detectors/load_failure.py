@@ -29,6 +29,7 @@ from typing import Any
 
 import polars as pl
 
+from cachelog.contract.counted import Counted, everywhere
 from cachelog.contract.events import Events
 from cachelog.contract.finding import Confidence, Evidence, Finding, Severity
 from cachelog.contract.limits import Limits
@@ -68,8 +69,15 @@ def _finding(rows: pl.DataFrame, frames: Frames) -> Finding:
         ongoing=bool(open_),
         numbers={"failures": rows.height, "replicas_failed": len(names), "replicas_recovered": len(names) - len(open_)},
         evidence=_evidence(rows),
+        counted={"failures": (_failures(model, version, rows),)},
         next_steps=(f"read the error and check that {model} {version or ''}".rstrip() + " can be loaded there at all",),
     )
+
+
+def _failures(model: str, version: str | None, rows: pl.DataFrame) -> Counted:
+    """Return which lines the failures are."""
+    spells = everywhere(rows["ts"][0], rows["ts"][-1], rows["replica"].drop_nulls().unique().sort().to_list())
+    return Counted(what="failed loads", op="load_fail", model=model, version=version, spells=spells)
 
 
 def _end(rows: pl.DataFrame, open_: Sequence[str], frames: Frames) -> datetime:

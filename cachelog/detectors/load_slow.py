@@ -33,6 +33,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from cachelog.contract.counted import Counted, everywhere
 from cachelog.contract.events import Events
 from cachelog.contract.finding import Confidence, Evidence, Finding, Severity
 from cachelog.contract.limits import Limits
@@ -149,8 +150,15 @@ def _finding(one: _Slower, frames: Frames, limits: Limits) -> Finding:
             *_cited(one.earlier.tail(_SHOWN), "loaded as usual"),
             *_cited(one.later.head(_SHOWN), "loaded slowly"),
         ),
+        counted={"loads_before": (_loads(one, one.earlier),), "loads_after": (_loads(one, one.later),)},
         next_steps=("look at where models are loaded from, and at the disk and network of these replicas",),
     )
+
+
+def _loads(one: _Slower, loads: pl.DataFrame) -> Counted:
+    """Return which lines the loads are."""
+    spells = everywhere(loads["ts"][0], loads["ts"][-1], [one.replica] if one.replica else [])
+    return Counted(what="loads", op="load", model=one.model, spells=spells)
 
 
 def _span(seconds: float) -> str:

@@ -38,6 +38,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 
+from cachelog.contract.counted import Counted, everywhere, rated
 from cachelog.contract.event import TS
 from cachelog.contract.events import Events
 from cachelog.contract.finding import Confidence, Evidence, Finding, Impact, Number, Rejected, Severity
@@ -47,16 +48,18 @@ from cachelog.contract.wording import listed, percent
 from cachelog.metrics.ages import Shares, Stretch, shares
 from cachelog.metrics.beside import compared, deployed
 from cachelog.metrics.control import Control, Found, control
+from cachelog.metrics.decomposition import Decomposition, of_change
 from cachelog.metrics.excursions import Excursion, changes
 from cachelog.metrics.harm import added_seconds, severity_of_harm
 from cachelog.metrics.proportions import newcombe, wilson
 from cachelog.metrics.rates import rate_of
-from cachelog.metrics.series import Series
+from cachelog.metrics.series import Series, stretches
 from cachelog.metrics.settling import ColdEvent
 from cachelog.metrics.spans import Study, touching
 
 _MISSES = 3  # cited misses after the onset
 _HITS = 2  # cited hits before it
+_MOST = 0.5  # of the change
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,7 @@ def detect(events: Events, frames: Frames, limits: Limits) -> list[Finding]:
     shifts = [_shift(events, frames, f[0], e, everything, limits) for f in everything for e in f[1]]
     told = [shift for shift in shifts if _worth_telling(shift)]
     cited = _evidence(events, told)
-    return [_with_platform(_finding(s, lines, frames), s, frames) for s, lines in zip(told, cited, strict=True)]
+    return [_with_platform(_finding(s, lines, events, frames), s, frames) for s, lines in zip(told, cited, strict=True)]
 
 
 def _with_platform(finding: Finding, shift: _Shift, frames: Frames) -> Finding:
@@ -243,16 +246,17 @@ def _confidence(shift: _Shift) -> Confidence:
     return Confidence.HIGH if sure and compared else Confidence.MEDIUM
 
 
-def _finding(shift: _Shift, evidence: tuple[Evidence, ...], frames: Frames) -> Finding:
+def _finding(shift: _Shift, evidence: tuple[Evidence, ...], events: Events, frames: Frames) -> Finding:
     told, series = shift.excursion, shift.studied.series
     start, end = max(shift.start, frames.start), min(shift.end, frames.end)
+    parts = of_change(events, frames, series, told, shift.limits)
     lost = added_seconds(frames, series.model, series.cache, start, end, told.excess) if told.rising else None
     return Finding(
         rule="miss-rate-shift",
         severity=_severity(shift),
         confidence=_confidence(shift),
         title=_title(shift),
-        summary=_summary(shift),
+        summary=" ".join([_summary(shift), *_mixed(parts)]),
         model=series.model,
         cache=series.cache,
         replicas=shift.replicas,
@@ -267,10 +271,11 @@ def _finding(shift: _Shift, evidence: tuple[Evidence, ...], frames: Frames) -> F
             excess_misses_low=round(shift.excess_low, 1),
             added_seconds=None if lost is None else round(lost, 3),
         ),
-        numbers=_numbers(shift),
+        numbers=_numbers(shift) | (parts.numbers if parts else {}),
         rejected=_rejected(shift),
         evidence=evidence,
         next_steps=_next_steps(shift),
+        counted=_counted(shift),
     )
 
 
@@ -308,6 +313,23 @@ def _summary(shift: _Shift) -> str:
     else:
         parts.append(f"{-told.excess:,.0f} misses fewer in {told.whole.lookups:,.0f} lookups; {whole}.")
     return " ".join([*parts, *_reservations(shift)])
+
+
+_MIX = {
+    "replica": "because other replicas are asked than before",
+    "version": "because other versions answer than before",
+    "keys": "because other keys are asked for than before",
+}
+
+
+def _mixed(parts: Decomposition | None) -> list[str]:
+    """Say where most of the change comes of what is asked, not of how well it is answered."""
+    if parts is None or not parts.change:
+        return []
+    most = max(parts.mixes, key=lambda name: parts.mixes[name] / parts.change, default="")
+    if not most or parts.mixes[most] / parts.change < _MOST:
+        return []
+    return [f"{100 * parts.mixes[most]:+.1f} of {100 * parts.change:+.1f} points come {_MIX[most]}."]
 
 
 def _reservations(shift: _Shift) -> list[str]:
@@ -373,6 +395,22 @@ def _numbers(shift: _Shift) -> dict[str, Number]:
         "explained_share": round(shift.shares.explained, 4) if shift.shares else None,
         "gradual": told.gradual,
         "seasonal_baseline": shift.seasonal,
+    }
+
+
+def _counted(shift: _Shift) -> dict[str, tuple[Counted, ...]]:
+    """Return which lines the figures count: cold caches are left out of rates, and not of the whole."""
+    told, one = shift.excursion, shift.studied.series
+    names = one.replicas if shift.studied.parent else ()
+    before, after = (rated(one.model, stretches(one, cells), cache=one.cache) for cells in (told.earlier, told.later))
+    whole = rated(one.model, everywhere(shift.start, one.time(told.until), names), cache=one.cache)
+    return {
+        "impact.lookups": whole[1:],
+        "impact.excess_misses": whole,
+        "rate_before": before,
+        "lookups_before": before[1:],
+        "rate_after": after,
+        "lookups_after": after[1:],
     }
 
 

@@ -26,6 +26,7 @@ from itertools import pairwise
 
 import polars as pl
 
+from cachelog.contract.counted import Counted, Spell
 from cachelog.contract.events import Events
 from cachelog.contract.finding import Confidence, Evidence, Finding, Impact, Severity
 from cachelog.contract.limits import Limits
@@ -113,6 +114,11 @@ def _finding(rows: pl.DataFrame, most: int, frames: Frames, limits: Limits) -> F
             Evidence(source, line, ts, _role(reason or ""))
             for source, line, ts, reason in rows.select("source", "line", "ts", "reason").head(_SHOWN).iter_rows()
         ),
+        counted={
+            "impact.lookups": (Counted(what="lookups", model=None, spells=(Spell(replica, start, frames.end),)),),
+            "restarts": (Counted(what="starts", op="restart", model=None, spells=(Spell(replica, start, end),)),),
+            "loads_after": (Counted(what="loads", op="load", model=None, spells=(Spell(replica, start, frames.end),)),),
+        },
         next_steps=(f"look at the last lines of {replica} before each start, and at its memory and probes",),
     )
 

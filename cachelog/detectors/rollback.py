@@ -31,6 +31,7 @@ from cachelog.contract.rule import Frames
 from cachelog.contract.wording import listed, replicas
 from cachelog.metrics.episodes import Episode, episodes
 from cachelog.metrics.lines import load_line, served_line
+from cachelog.metrics.margins import of_episode
 
 
 def detect(events: Events, frames: Frames, limits: Limits) -> list[Finding]:
@@ -39,12 +40,13 @@ def detect(events: Events, frames: Frames, limits: Limits) -> list[Finding]:
 
 
 def _finding(episode: Episode, events: Events, frames: Frames, limits: Limits) -> Finding:
+    margin = of_episode(episode, events, frames, limits)
     return Finding(
         rule="rollback",
         severity=Severity.INFO,
         confidence=Confidence.HIGH if episode.announced else Confidence.MEDIUM,
         title=_title(episode),
-        summary=_summary(episode),
+        summary=f"{_summary(episode)} {margin.said}",
         model=episode.model,
         replicas=episode.replicas,
         version_from=episode.newer,
@@ -54,7 +56,7 @@ def _finding(episode: Episode, events: Events, frames: Frames, limits: Limits) -
         end=max(step.start for step in episode.steps),
         onset_low=episode.start,
         onset_high=episode.start,
-        numbers=_numbers(episode),
+        numbers=_numbers(episode) | margin.numbers,
         evidence=_evidence(episode, events, frames, limits),
         next_steps=() if episode.announced else ("no rollout line announces it: ask whether it was meant",),
     )

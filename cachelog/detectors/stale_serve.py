@@ -34,17 +34,20 @@ What to do
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import groupby
 
 import polars as pl
 
+from cachelog.contract.counted import Counted, Spell, everywhere
 from cachelog.contract.events import Events
 from cachelog.contract.finding import Confidence, Evidence, Finding, Impact, Severity
 from cachelog.contract.limits import DEFAULT, Limits
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import lasting, listed, percent, replicas
 from cachelog.metrics.lines import served_line
+from cachelog.metrics.margins import of_stale
 from cachelog.metrics.staleness import Entries, Stale, stale_entries, stale_replicas
 
 _SHOWN = 3  # replicas whose lines are cited
@@ -80,13 +83,13 @@ def _served(mine: Sequence[Stale], events: Events, frames: Frames, limits: Limit
     stale, total = sum(s.answered for s in mine), _lookups(model, mine, frames)
     names = tuple(sorted({s.replica for s in mine}))
     basis = frames.order.filter((pl.col("model") == model) & (pl.col("version") == newer))["basis"][0]
-    everywhere = _is_everywhere(model, names, mine, frames)
+    margin, everywhere = of_stale(mine, events), _is_everywhere(model, names, mine, frames)
     return Finding(
         rule="stale-serve",
         severity=Severity.LOW if everywhere else _severity(mine, stale, total, limits),
         confidence=Confidence.MEDIUM if everywhere or basis == "observed" else Confidence.HIGH,
         title=f"{model}: {older} still answers on {replicas(len(names))} after {newer} was loaded there",
-        summary=_summary(mine, names, stale, total, everywhere),
+        summary=f"{_summary(mine, names, stale, total, everywhere)} {margin.said}",
         model=model,
         replicas=names,
         version_from=newer,
@@ -104,10 +107,27 @@ def _served(mine: Sequence[Stale], events: Events, frames: Frames, limits: Limit
             "stale_share": round(stale / total, 6) if total else None,
             "answered_by_newer": sum(s.newly for s in mine),
             "longest_seconds": round(max((s.last - s.loaded).total_seconds() for s in mine), 3),
+            **margin.numbers,
         },
         evidence=_evidence(mine, events),
+        counted=_counted(mine),
         next_steps=(f"see what chooses the version of {model} for requests on {listed(names, 5)}",),
     )
+
+
+def _counted(mine: Sequence[Stale]) -> dict[str, tuple[Counted, ...]]:
+    """Return which lines the figures count, those soon after a load left out."""
+    model, newer, older = mine[0].model, mine[0].newer, mine[0].older
+    spells = tuple(Spell(s.replica, s.first, s.last) for s in mine)
+    served = Counted(what=f"lookups answered by {older}", model=model, version=older, spells=spells)
+    newly = Counted(what=f"lookups answered by {newer}", model=model, version=newer, spells=spells)
+    every = everywhere(min(s.first for s in mine), max(s.last for s in mine))
+    return {
+        "impact.lookups": (Counted(what="lookups", model=model, spells=every, whole=True),),
+        "impact.stale_served": (served,),
+        "stale_served": (served,),
+        "answered_by_newer": (newly,),
+    }
 
 
 def _lookups(model: str, mine: Sequence[Stale], frames: Frames) -> int:
@@ -164,6 +184,8 @@ def _evidence(mine: Sequence[Stale], events: Events) -> tuple[Evidence, ...]:
 def _kept(entries: Entries, events: Events, frames: Frames) -> Finding:
     share = entries.stale_then / max(entries.lookups_then, 1)
     lines = _stale_lines(entries, events)
+    log = everywhere(frames.start, frames.end)
+    every = Counted(what="lookups", model=entries.model, cache=entries.cache, spells=log)
     much = "for " + lasting((entries.end - entries.start).total_seconds()) if entries.much else "throughout the log"
     said = f"{entries.stale:,} of {entries.lookups:,} lookups got an entry past its time."
     if entries.much:
@@ -187,6 +209,7 @@ def _kept(entries: Entries, events: Events, frames: Frames) -> Finding:
         impact=Impact(lookups=entries.lookups_then, stale_served=entries.stale_then if entries.much else None),
         numbers={"stale": entries.stale, "lookups": entries.lookups, "stale_share": round(share, 6)},
         evidence=lines,
+        counted={"lookups": (every,), "stale": (replace(every, what="stale entries", outcomes=("stale",)),)},
     )
 
 

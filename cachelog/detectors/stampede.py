@@ -30,6 +30,7 @@ from typing import Any
 
 import polars as pl
 
+from cachelog.contract.counted import Counted, everywhere
 from cachelog.contract.events import Events
 from cachelog.contract.finding import Confidence, Evidence, Finding, Impact, Severity
 from cachelog.contract.limits import Limits
@@ -92,8 +93,20 @@ def _finding(herds: pl.DataFrame, whole: dict[str, Any], events: Events, frames:
             "share_of_misses": round(extra / whole["misses"], 6),
         },
         evidence=_evidence(events, model, cache, biggest),
+        counted={"impact.lookups": (_all(whole, frames),), "misses_in_herds": (_misses(whole, start, end),)},
         next_steps=("let one request fill an entry while the others wait, or serve the old answer meanwhile",),
     )
+
+
+def _all(whole: dict[str, Any], frames: Frames) -> Counted:
+    spells = everywhere(frames.start, frames.end)
+    return Counted(what="lookups", model=whole["model"], cache=whole["cache"], spells=spells)
+
+
+def _misses(whole: dict[str, Any], start: datetime, end: datetime) -> Counted:
+    """Return the misses among which those of herds are."""
+    spells = everywhere(start, end)
+    return Counted(what="misses", model=whole["model"], cache=whole["cache"], spells=spells, outcomes=("miss",))
 
 
 def _onset(herds: pl.DataFrame) -> datetime:

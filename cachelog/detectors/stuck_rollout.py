@@ -39,7 +39,8 @@ from cachelog.contract.rule import Frames
 from cachelog.contract.wording import lasting, listed, percent, replicas
 from cachelog.metrics.beside import Beside, compared
 from cachelog.metrics.lines import load_line, restart_line, served_line
-from cachelog.metrics.rollout import Split, answered, splits
+from cachelog.metrics.margins import Margin
+from cachelog.metrics.rollout import Split, answered, lines_counted, splits
 
 _SHOWN = 3  # replicas whose lines are cited
 
@@ -57,12 +58,13 @@ def _beside(split: Split, frames: Frames) -> Beside:
 
 def _finding(split: Split, start: datetime, events: Events, frames: Frames, limits: Limits) -> Finding:
     stale, total = answered(split, frames)
+    margin = Margin(split.quiet - split.grace, False)
     return Finding(
         rule="stuck-rollout",
         severity=Severity.LOW if _is_doubtful(split) else Severity.MEDIUM,
         confidence=_confidence(split, limits),
         title=_title(split),
-        summary=_summary(split, start, stale, total),
+        summary=f"{_summary(split, start, stale, total)} {margin.said}",
         model=split.model,
         replicas=split.replicas,
         version_from=split.older,
@@ -74,10 +76,11 @@ def _finding(split: Split, start: datetime, events: Events, frames: Frames, limi
         onset_high=split.last,
         ongoing=True,
         impact=Impact(lookups=total, stale_served=stale),
-        numbers=_numbers(split, stale, total),
+        numbers=_numbers(split, stale, total) | margin.numbers,
         rejected=_rejected(split, limits),
         evidence=_evidence(split, events, frames, limits),
         next_steps=_next_steps(split),
+        counted=lines_counted(split, frames),
     )
 
 

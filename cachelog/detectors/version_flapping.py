@@ -28,14 +28,16 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from cachelog.contract.counted import Counted, Spell
 from cachelog.contract.events import Events
 from cachelog.contract.finding import Confidence, Evidence, Finding, Impact, Number, Severity
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import lasting, listed, replicas
 from cachelog.metrics.episodes import Run, flapping
-from cachelog.metrics.excess import Excess, excess
+from cachelog.metrics.excess import Excess, excess, lines_compared
 from cachelog.metrics.lines import served_line
+from cachelog.metrics.margins import of_flapping
 
 _SHOWN = 6  # changes cited
 
@@ -56,14 +58,16 @@ def _finding(model: str, mine: Mapping[str, Sequence[Run]], events: Events, fram
     end = max(r[-1].start for r in mine.values())
     changes = sum(len(r) - 1 for r in mine.values())
     spells = {replica: (_first_step_back(r).start, r[-1].end) for replica, r in mine.items()}
-    cost = excess(frames, model, spells, dict.fromkeys(mine, frames.start))
+    margin = of_flapping(model, mine, events, frames)
+    since = dict.fromkeys(mine, frames.start)
+    cost = excess(frames, model, spells, since)
     basis = frames.order.filter(pl.col("model") == model)["basis"][0]
     return Finding(
         rule="version-flapping",
         severity=Severity.HIGH if cost and cost.low > 0 else Severity.MEDIUM,
         confidence=Confidence.MEDIUM if basis == "observed" else Confidence.HIGH,
         title=f"{model}: versions {oldest.version} and {newest.version} flap on {len(mine)} of {replicas(fleet)}",
-        summary=_summary(sorted(mine), changes, (end - start).total_seconds(), cost),
+        summary=f"{_summary(sorted(mine), changes, (end - start).total_seconds(), cost)} {margin.said}",
         model=model,
         replicas=tuple(sorted(mine)),
         version_from=newest.version,
@@ -79,10 +83,17 @@ def _finding(model: str, mine: Mapping[str, Sequence[Run]], events: Events, fram
             excess_misses=round(cost.misses, 1) if cost else None,
             excess_misses_low=round(cost.low, 1) if cost else None,
         ),
-        numbers=_numbers(mine, fleet, changes, cost),
+        numbers=_numbers(mine, fleet, changes, cost) | margin.numbers,
         evidence=_evidence(model, mine, events),
+        counted=lines_compared(model, spells, since) | _counted(model, mine),
         next_steps=(f"find out which two sources tell {listed(sorted(mine))} what to load, and stop one",),
     )
+
+
+def _counted(model: str, mine: Mapping[str, Sequence[Run]]) -> dict[str, tuple[Counted, ...]]:
+    """Return which lines show the changes of version."""
+    spells = tuple(Spell(replica, r[1].start, r[-1].start) for replica, r in sorted(mine.items()))
+    return {"changes": (Counted(what="loads", op="load", model=model, spells=spells),)}
 
 
 def _first_step_back(mine: Sequence[Run]) -> Run:

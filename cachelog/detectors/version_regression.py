@@ -36,6 +36,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from cachelog.contract.counted import ANSWERED, Counted, Spell, everywhere
 from cachelog.contract.events import Events
 from cachelog.contract.finding import Confidence, Evidence, Finding, Impact, Number, Rejected, Severity
 from cachelog.contract.limits import DEFAULT, Limits
@@ -43,8 +44,9 @@ from cachelog.contract.rule import Frames
 from cachelog.contract.wording import lasting, listed, percent, replicas
 from cachelog.metrics.beside import Beside, compared
 from cachelog.metrics.episodes import Episode, Step, certainty, episodes
-from cachelog.metrics.excess import Excess, excess
+from cachelog.metrics.excess import Excess, excess, lines_compared
 from cachelog.metrics.lines import load_line, restart_line, served_line
+from cachelog.metrics.margins import of_episode
 
 _SHOWN = 3  # replicas whose lines are cited
 
@@ -63,20 +65,15 @@ def _beside(episode: Episode, frames: Frames) -> Beside:
 
 def _finding(episode: Episode, events: Events, frames: Frames, limits: Limits) -> Finding:
     stale, total = _answered(episode, events)
-    cost = excess(
-        frames,
-        episode.model,
-        {s.replica: (s.start, s.end) for s in episode.steps},
-        {s.replica: s.newer.start for s in episode.steps},
-    )
-    sure = certainty(episode, limits)
+    cost = excess(frames, episode.model, *_compared(episode))
+    sure, margin = certainty(episode, limits), of_episode(episode, events, frames, limits)
     boots = [s for s in episode.steps if restart_line(frames, s.replica, s.start, limits)]
     return Finding(
         rule="version-regression",
         severity=_severity(episode, sure, stale, total, cost, limits),
         confidence=sure,
         title=_title(episode),
-        summary=_summary(episode, stale, total, cost, len(boots)),
+        summary=f"{_summary(episode, stale, total, cost, len(boots))} {margin.said}",
         model=episode.model,
         replicas=episode.replicas,
         version_from=episode.newer,
@@ -93,11 +90,45 @@ def _finding(episode: Episode, events: Events, frames: Frames, limits: Limits) -
             excess_misses_low=round(cost.low, 1) if cost else None,
             stale_served=stale,
         ),
-        numbers=_numbers(episode, stale, total, cost, len(boots)),
+        numbers=_numbers(episode, stale, total, cost, len(boots)) | margin.numbers,
         rejected=_rejected(episode),
         evidence=_evidence(episode, events, frames, limits),
         next_steps=_next_steps(episode, bool(boots)),
+        counted=_counted(episode, cost is not None, limits),
     )
+
+
+def _compared(episode: Episode) -> tuple[dict[str, tuple[datetime, datetime]], dict[str, datetime]]:
+    """Return when each replica had the older version, and since when the time before that counts."""
+    spells = {s.replica: (s.start, s.end) for s in episode.steps}
+    return spells, {s.replica: s.newer.start for s in episode.steps}
+
+
+def _counted(episode: Episode, compared: bool, limits: Limits) -> dict[str, tuple[Counted, ...]]:
+    """Return which lines the figures count."""
+    model, older = episode.model, episode.older
+    near = timedelta(seconds=limits.restart_before_s)
+    boots = tuple(Spell(s.replica, s.start - near, s.start) for s in episode.steps)
+    had = tuple(Spell(s.seen_on, s.newer.start, s.newer.start + near) for s in episode.steps)
+    served = tuple(
+        Counted(what=f"lookups answered by {version}", model=model, version=version, outcomes=ANSWERED,
+                spells=tuple(Spell(s.replica, s.start, s.end) for s in episode.steps if s.older.version == version))
+        for version in sorted({s.older.version for s in episode.steps})
+    )  # fmt: skip
+    slack = timedelta(seconds=limits.skew_s)
+    loads = tuple(Spell(s.replica, s.start - slack, s.start + slack) for s in episode.steps)
+    every = Counted(what="lookups", model=model, spells=everywhere(episode.start, episode.end), outcomes=ANSWERED)
+    found = {
+        "impact.lookups": (every,),
+        "impact.stale_served": served,
+        "stale_served": served,
+        "replicas_regressed": (Counted(what=f"loads of {older}", op="load", model=model, version=older, spells=loads),),
+        "newer_held_seconds": (
+            Counted(what=f"loads of {episode.newer}", op="load", model=model, version=episode.newer, spells=had),
+        ),
+        "restarted_before": (Counted(what="restarts", op="restart", model=None, spells=boots),),
+    }
+    return found | (lines_compared(model, *_compared(episode)) if compared else {})
 
 
 def _answered(episode: Episode, events: Events) -> tuple[int | None, int | None]:

@@ -38,7 +38,8 @@ from cachelog.contract.rule import Frames
 from cachelog.contract.wording import lasting, listed, percent, replicas
 from cachelog.metrics.beside import Beside, compared
 from cachelog.metrics.lines import load_line, served_line
-from cachelog.metrics.rollout import Pause, Split, answered, skews
+from cachelog.metrics.margins import Margin
+from cachelog.metrics.rollout import Pause, Split, answered, lines_counted, skews
 
 _SHOWN = 2  # replicas of each side whose lines are cited
 _MEANT = {
@@ -53,7 +54,7 @@ def detect(events: Events, frames: Frames, limits: Limits) -> list[Finding]:
     """Return one finding for each model with a split that is no stopped rollout, and for each that lasted too long."""
     now, over = skews(frames, limits)
     told = [_beside(s, frames).added(_split(s, events, frames)) for s in now if s.verdict in _MEANT]
-    return told + [_pause(p, events, frames) for p in over]
+    return told + [_pause(p, events, frames, limits) for p in over]
 
 
 def _beside(split: Split, frames: Frames) -> Beside:
@@ -70,7 +71,7 @@ def _split(split: Split, events: Events, frames: Frames) -> Finding:
         severity=Severity.MEDIUM if odd else Severity.INFO,
         confidence=Confidence.MEDIUM,
         title=f"{split.model}: {len(have)} of {replicas(split.fleet)} have {split.newer}, the others {split.older}",
-        summary=_summary(split, have, stale, total),
+        summary=f"{_summary(split, have, stale, total)} {Margin(split.quiet, False).said}",
         model=split.model,
         replicas=have if odd or split.verdict == "canary" else split.replicas,
         version_from=split.older,
@@ -82,8 +83,9 @@ def _split(split: Split, events: Events, frames: Frames) -> Finding:
         onset_high=split.last,
         ongoing=True,
         impact=Impact(lookups=total, stale_served=None),
-        numbers=_numbers(split, have, stale),
+        numbers=_numbers(split, have, stale) | Margin(split.quiet, False).numbers,
         evidence=_both_sides(split, have, events, frames),
+        counted=lines_counted(split, frames),
         next_steps=(f"ask whether two versions of {split.model} are meant; if not, load one everywhere",),
     )
 
@@ -118,8 +120,9 @@ def _both_sides(split: Split, have: tuple[str, ...], events: Events, frames: Fra
     return tuple(dict.fromkeys(found))
 
 
-def _pause(pause: Pause, events: Events, frames: Frames) -> Finding:
+def _pause(pause: Pause, events: Events, frames: Frames, limits: Limits) -> Finding:
     seconds = (pause.end - pause.start).total_seconds()
+    margin = Margin(seconds - max(limits.rollout_sure_s, limits.rollout_stall * pause.usual), False)
     late = tuple(sorted(t.replica for t in pause.after))
     many = f"{len(late)} of {replicas(len(pause.before) + len(late))}"
     ends = (pause.before[-1], pause.after[0])
@@ -134,7 +137,8 @@ def _pause(pause: Pause, events: Events, frames: Frames) -> Finding:
         confidence=Confidence.MEDIUM,
         title=f"{pause.model}: rollout of {pause.version} stood still for {lasting(seconds)}, {many} got it later",
         summary=f"{len(pause.before)} had {pause.version} by {pause.start:%H:%M:%S} UTC, {listed(late, 5)} from"
-        f" {pause.end:%H:%M:%S} UTC on; the longest pause between two replicas was {lasting(pause.usual)} otherwise.",
+        f" {pause.end:%H:%M:%S} UTC on; the longest pause between two replicas was {lasting(pause.usual)} otherwise."
+        f" {margin.said}",
         model=pause.model,
         replicas=late,
         version_to=pause.version,
@@ -143,7 +147,12 @@ def _pause(pause: Pause, events: Events, frames: Frames) -> Finding:
         end=pause.end,
         onset_low=pause.start,
         onset_high=pause.start + timedelta(seconds=pause.usual),
-        numbers={"replicas_before": len(pause.before), "replicas_after": len(late), "pause_seconds": round(seconds, 3)},
+        numbers={
+            "replicas_before": len(pause.before),
+            "replicas_after": len(late),
+            "pause_seconds": round(seconds, 3),
+            **margin.numbers,
+        },
         evidence=tuple(line for line in lines if line),
         next_steps=(f"find out what {listed(late, 5)} waited for",),
     )

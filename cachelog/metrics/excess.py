@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import polars as pl
 
+from cachelog.contract.counted import Counted, rated
+from cachelog.contract.counted import Spell as Stretch
 from cachelog.contract.rule import Frames
 
 Spell = tuple[datetime, datetime]
@@ -59,11 +61,32 @@ def excess(frames: Frames, model: str, spells: Mapping[str, Spell], since: Mappi
         return None
     first, last = min(s for s, _ in spells.values()), max(e for _, e in spells.values())
     after = [_tally(mine, r, start, end) for r, (start, end) in spells.items()]
-    before = [_tally(mine, r, max(min(since[r], start), start - _BEFORE), start) for r, (start, _) in spells.items()]
+    before = [_tally(mine, r, _since(since[r], start), start) for r, (start, _) in spells.items()]
     others = mine.filter(~pl.col("replica").is_in(list(spells)))
     control_before = _tally(others, None, max(min(since.values()), first - _BEFORE), first)
     control_after = _tally(others, None, first, last)
     return _difference(_sum(before), _sum(after), control_before, control_after)
+
+
+def lines_compared(
+    model: str, spells: Mapping[str, Spell], since: Mapping[str, datetime]
+) -> dict[str, tuple[Counted, ...]]:
+    """Return which lines the rates of an excess count, by the name of the figure."""
+    after = tuple(Stretch(r, start, end) for r, (start, end) in spells.items())
+    before = tuple(Stretch(r, _since(since[r], start), start) for r, (start, _) in spells.items())
+    first, last = min(s for s, _ in spells.values()), max(e for _, e in spells.values())
+    others = rated(model, (Stretch(None, first, last),), whole=True)
+    return {
+        "rate_before": rated(model, before, whole=True),
+        "rate_after": rated(model, after, whole=True),
+        "lookups_on_regressed": rated(model, after, whole=True)[1:],
+        "rate_of_others_meanwhile": tuple(replace(c, without=tuple(sorted(spells))) for c in others),
+    }
+
+
+def _since(known: datetime, start: datetime) -> datetime:
+    """Return from when the time before a spell counts."""
+    return max(min(known, start), start - _BEFORE)
 
 
 def _tally(counts: pl.DataFrame, replica: str | None, start: datetime, end: datetime) -> _Tally:

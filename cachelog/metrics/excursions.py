@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -60,6 +60,9 @@ class Excursion:
     gradual: bool  # a slow drift fits as well as a step
     owed: bool  # entries filled since a cold start could cause it by expiring together
     waning: bool  # it begins with a cold start and comes down: it may go on doing so
+    until: int  # the first window after `whole`: where a further rise takes over, else the end
+    earlier: Mask = field(compare=False)  # (replicas, windows) that `before` counts
+    later: Mask = field(compare=False)  # likewise of `after`
 
     @property
     def excess(self) -> float:
@@ -165,7 +168,8 @@ def _told(studied: Study, found: SeriesSteps, span: Span, calm: Mask, limits: Li
     at, low, high = _onset(studied, found, span, rows, earlier)
     stretch = slice(at, span.until)
     whole = rate_of(one.misses.sum(0), one.lookups.sum(0), stretch)
-    after = _after(studied, rows, slice(max(at, span.settled), span.until))
+    later = _later(studied, rows, slice(max(at, span.settled), span.until))
+    after = rate_of(one.misses, one.lookups, later)
     if not after.lookups:
         return None
     expected, deviation = _expected(one.lookups.sum(0)[stretch], found, span, before, stretch)
@@ -194,6 +198,9 @@ def _told(studied: Study, found: SeriesSteps, span: Span, calm: Mask, limits: Li
         gradual=_is_gradual(studied, found, span),
         owed=is_owed(studied, found, span.step, span.until, limits),
         waning=_is_waning(studied, found, at, span.until),
+        until=span.until,
+        earlier=earlier & ~studied.cold,
+        later=later,
     )
     return told if _matters(told, limits) else None
 
@@ -297,11 +304,12 @@ def _touching(studied: Study, step: Step) -> Mask:
     return mask
 
 
-def _after(studied: Study, rows: Sequence[int], stretch: slice) -> Rate:
-    """Return the rate of the stretch while no replica that changed is cold; if one always is, of all of it."""
-    y, n = studied.misses[stretch], studied.lookups[stretch]
-    cold: Mask = np.asarray(studied.cold[sorted(rows), stretch].sum(axis=0) > 0)
-    return rate_of(y, n, slice(None) if (n * ~cold).sum() == 0 else ~cold)
+def _later(studied: Study, rows: Sequence[int], stretch: slice) -> Mask:
+    """Mark the stretch while no replica that changed is cold; if one always is, all of it that is not cold."""
+    inside = np.zeros(studied.cold.shape, np.bool_)
+    inside[:, stretch] = ~studied.cold[:, stretch]
+    warm: Mask = np.asarray(inside & ~studied.cold[sorted(rows)].any(axis=0))
+    return warm if (studied.series.lookups * warm).sum() else inside
 
 
 def _cold_misses(studied: Study, stretch: slice, limits: Limits) -> float:

@@ -13,6 +13,7 @@ from datetime import datetime
 
 import polars as pl
 
+from cachelog.contract.counted import Counted, everywhere, rated
 from cachelog.contract.events import Events
 from cachelog.contract.finding import Confidence, Finding, Impact, Number, Severity
 from cachelog.contract.limits import Limits
@@ -119,13 +120,11 @@ def makeup(found: Explained, frames: Frames, studied: Study, one: Excursion) -> 
         (pl.col("model") == series.model) & (pl.col("cache") == series.cache)
         & pl.col("replica").fill_null("(unnamed)").is_in(names)
     )["set"]  # fmt: skip
-    start, end, low = series.time(one.at), series.time(one.end), series.time(one.low)
-    stretches = ((low - (end - start), low), (start, end))
-    (n0, before), (n1, after) = (_counted(found, frames, mine, *stretch) for stretch in stretches)
+    (n0, before), (n1, after) = (_sums(found, frames, mine, *stretch) for stretch in _stretches(studied, one))
     return Makeup(n0, n1, before, after)
 
 
-def _counted(
+def _sums(
     found: Explained, frames: Frames, sets: pl.Series, start: datetime, end: datetime
 ) -> tuple[int, Mapping[str, int]]:
     inside = pl.col("set").is_in(sets.to_list()) & (pl.col("w") >= start) & (pl.col("w") < end)
@@ -160,7 +159,30 @@ def finding_of(rule: str, rise: Rise, cause: str, frames: Frames, limits: Limits
             added_seconds=None if lost is None else round(lost, 3),
         ),
         numbers=numbers_of(made, cause),
+        counted=_counted(rise),
     )
+
+
+def _counted(rise: Rise) -> dict[str, tuple[Counted, ...]]:
+    """Return which lines are split by cause: misses before and after the onset, on the replicas that changed."""
+    series, one = rise.studied.series, rise.excursion
+    names = tuple(series.replicas[row] for row in one.rows or range(len(series.replicas)))
+    before, after = (
+        rated(rise.model, everywhere(*stretch, names), cache=rise.cache) for stretch in _stretches(rise.studied, one)
+    )
+    return {
+        "impact.lookups": after[1:],
+        "lookups_before": before[1:],
+        "lookups_after": after[1:],
+        "misses_before": before[:1],
+        "misses_after": after[:1],
+    }
+
+
+def _stretches(studied: Study, one: Excursion) -> tuple[tuple[datetime, datetime], tuple[datetime, datetime]]:
+    """Return the time of a change, after as much time before its onset."""
+    start, end, low = (studied.series.time(window) for window in (one.at, one.end, one.low))
+    return (low - (end - start), low), (start, end)
 
 
 def _severity(rise: Rise, cause: str, limits: Limits) -> Severity:

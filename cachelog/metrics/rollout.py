@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Literal
 
 import polars as pl
 
+from cachelog.contract.counted import Counted, everywhere
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
 from cachelog.metrics.episodes import Rollout, Run, episodes, flapping, rollouts, runs
@@ -22,6 +23,7 @@ from cachelog.versions.order import ALIASES
 
 Verdict = Literal["stuck", "canary", "arms", "standing", "leftover", "under way"]
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OPENING = 0.05  # of the log: what is there from the start was taken up by nobody in this log
 _ENDING = 0.1  # of the log: a replica silent for longer before its end has left
 
@@ -343,6 +345,21 @@ def answered(split: Split, frames: Frames) -> tuple[int | None, int | None]:
     total = int(mine["lookups"].sum())
     stale = int(mine.join(old, on=["replica", "version"], how="semi")["lookups"].sum())
     return (stale, total) if total else (None, None)
+
+
+def lines_counted(split: Split, frames: Frames) -> dict[str, tuple[Counted, ...]]:
+    """Return which lines `answered` counts, by the names that rules give the figures."""
+    since = split.start or frames.start
+    since += -(since - _EPOCH) % frames.base  # the first window that begins in it; they are on a grid
+    every = Counted(what="lookups", model=split.model, spells=everywhere(since, frames.end))
+    old = tuple(
+        Counted(what=f"lookups answered by {version}", model=split.model, version=version,
+                spells=everywhere(since, frames.end, [b.replica for b in split.behind if b.run.version == version]))
+        for version in sorted({b.run.version for b in split.behind})
+    )  # fmt: skip
+    return {"impact.lookups": (every,)} | dict.fromkeys(
+        ("impact.stale_served", "stale_served", "lookups_of_older"), old
+    )
 
 
 def _stood_still(

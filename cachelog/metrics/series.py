@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from cachelog.contract.counted import Spell
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
 from cachelog.metrics.proportions import Floats
@@ -51,6 +52,26 @@ class Series:
     def count(self, seconds: float) -> int:
         """Return how many windows a span of time takes, at least one."""
         return max(1, round(seconds / self.seconds))
+
+
+def stretches(one: Series, cells: npt.NDArray[np.bool_]) -> tuple[Spell, ...]:
+    """Return the stretches of time that some cells (replicas, windows) cover, of all replicas where these are alike.
+
+    Windows without lookups are as those beside them.
+    """
+    some, left_out = np.asarray(cells.any(axis=0)), np.asarray((~cells & (one.lookups > 0)).any(axis=0))
+    if not (some & left_out).any():
+        return tuple(Spell(None, *stretch) for stretch in _runs(one, some))
+    return tuple(
+        Spell(name, *stretch) for name, mine in zip(one.replicas, cells, strict=True) for stretch in _runs(one, mine)
+    )
+
+
+def _runs(one: Series, windows: npt.NDArray[np.bool_]) -> Iterator[tuple[datetime, datetime]]:
+    """Yield begin and end of each run of marked windows."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], windows, [False]]).astype(np.int8)))
+    for start, end in edges.reshape(-1, 2).tolist():
+        yield one.time(start), one.time(end)
 
 
 def part(one: Series, replicas: Collection[str]) -> Series:

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 
 from rich.cells import cell_len
 
+from cachelog.contract.counted import Located
 from cachelog.contract.finding import Evidence, Finding, Impact, Number, Report
-from cachelog.contract.wording import percent
-from cachelog.render import text
+from cachelog.contract.wording import listed, percent
+from cachelog.render import figures, text
 from cachelog.render.page import PLAIN, Look, Page
 
 Context = Callable[[Evidence], Sequence[tuple[int, str, bool]]]
 """What stands around a cited line: line number, raw text, and whether it is the cited line."""
 
-_IMPACT = {
-    "lookups": "lookups in its scope and time",
-    "excess_misses": "misses beyond what was to be expected",
-    "excess_misses_low": "lower end of the 95 % interval",
-    "stale_served": "lookups answered by the wrong version",
-    "added_seconds": "time that callers waited longer, all together",
-}
+Sources = Mapping[str, Sequence[Located]]
+"""The lines that figures count, by the names of these."""
+
 _FIGURE = 11  # cells of a number
 _MEANING = 12  # cells that its explanation needs beside it, else the three stand in a sentence
+_SHOWN = 4  # replicas that are named beside a figure
 _QUOTED = 6  # lines of the page that a raw line may take
 
 
@@ -33,12 +31,18 @@ def nothing(evidence: Evidence) -> Sequence[tuple[int, str, bool]]:
     return ()
 
 
-def render(report: Report, finding: Finding, look: Look = PLAIN, context: Context = nothing) -> str:
-    """Return the finding as a page of text; `context` reads the lines around its evidence again."""
+def render(
+    report: Report, finding: Finding, look: Look = PLAIN, context: Context = nothing, sources: Sources | None = None
+) -> str:
+    """Return the finding as a page of text; `context` reads the lines around its evidence again.
+
+    `sources` are the lines that its figures count, None where the logs were not looked at.
+    """
     page = Page(look)
     effects = next((s.effects for s in text.stories(report.findings) if s.cause.id == finding.id), ())
     _head(page, finding)
     _figures(page, finding)
+    _sources(page, finding, sources)
     _links(page, report, finding, effects)
     _timeline(page, finding, effects)
     _lines(page, finding, context)
@@ -77,17 +81,20 @@ def _figures(page: Page, finding: Finding) -> None:
         else:
             page.prose(f"{name} = {value}" + (f" ({means})" if means else ""), indent=2)
     _sums(page, finding)
+    _parts(page, finding)
 
 
 def _rows(finding: Finding) -> Iterator[tuple[str, str, str]]:
     """Yield (name, figure, what it is) of the impact and of all other numbers."""
     for field in fields(Impact):
         if (value := getattr(finding.impact, field.name)) is not None:
-            yield f"impact.{field.name}", _plain(value), _IMPACT[field.name]
+            name = f"impact.{field.name}"
+            yield name, _plain(value), figures.meaning(name)
     for name, value in finding.numbers.items():
-        words = text.figure(name, value)
+        if name.startswith(figures.PART):
+            continue
         plain = _plain(value)
-        yield name, plain, "" if words == plain else words
+        yield name, plain, figures.words(name, value, plain)
 
 
 def _plain(value: Number) -> str:
@@ -106,6 +113,67 @@ def _sums(page: Page, finding: Finding) -> None:
     if impact.stale_served and impact.lookups:
         share = percent(impact.stale_served / impact.lookups)
         page.fact("", f"{impact.stale_served:,} / {impact.lookups:,} = {share} answered by the wrong version", indent=0)
+
+
+def _parts(page: Page, finding: Finding) -> None:
+    """Add a table of the parts of a change: what is worse within each, and what comes of it being asked more."""
+    found: dict[str, dict[str, str]] = {}
+    for name, value in finding.numbers.items():
+        if name.startswith(figures.PART):
+            part, _, kind = name.removeprefix(figures.PART).rpartition(", ")
+            row = found.setdefault(part, {}) if kind in ("within", "mix") else found.setdefault(f"{part}, {kind}", {})
+            row[kind if kind in ("within", "mix") else "both"] = text.figure("difference", value)
+    if found:
+        page.heading("the change of the rate by part")
+        rows = [
+            (page.fit(page.safe(part), 60), row.get("within", ""), row.get("mix", ""), row.get("both", ""))
+            for part, row in found.items()
+        ]
+        page.table(("part", "within", "mix", "both"), rows, right=("within", "mix", "both"))
+
+
+def _sources(page: Page, finding: Finding, sources: Sources | None) -> None:
+    """Say of which lines figures are the number, the first and the last of them; figures of the same lines together."""
+    if sources is None and finding.numbers:
+        page.prose(f"`cachelog show {page.safe(finding.id)} LOGS` says which lines each figure counts", style="dim")
+    if not sources:
+        return
+    page.heading("counted from")
+    together: dict[tuple[Located, ...], list[str]] = {}
+    for name, located in sources.items():
+        if _value_of(finding, name) is not None:
+            together.setdefault(tuple(located), []).append(name)
+    for located, names in together.items():
+        page.line((page.safe(", ".join(names)), "bold"))
+        exact = any(_is_exact(_value_of(finding, name), located) for name in names)
+        for one in located:
+            page.prose(page.safe(_counted(one, exact)), first=(f"  {'=' if exact else page.sign('item')} ",))
+
+
+def _is_exact(value: Number, located: Sequence[Located]) -> bool:
+    """Is the figure the number of the lines, or the share that the first lines have of the last?"""
+    counts = [one.n for one in located]
+    if isinstance(value, float) and len(counts) == 2 and value <= 1:
+        return abs(counts[0] - value * counts[1]) <= 1e-6 * counts[1]
+    return value == sum(counts)
+
+
+def _value_of(finding: Finding, name: str) -> Number:
+    part, _, own = name.partition(".")
+    return getattr(finding.impact, own) if part == "impact" else finding.numbers.get(name)
+
+
+def _counted(one: Located, exact: bool) -> str:
+    """Return one sentence on some lines: how many, where, when, the first and the last."""
+    spells = one.counted.spells
+    since, until = min(s.since for s in spells), max(s.until for s in spells)
+    names = sorted({s.replica for s in spells if s.replica})
+    where = f" on {listed(names, _SHOWN)}" if names else ""
+    where += f" but on {listed(one.counted.without, _SHOWN)}" if one.counted.without else ""
+    said = f"{one.n:,} {one.counted.what}{where} between {text.moment(since)} and {text.moment(until, since)} UTC"
+    ends = f": first {one.first}, last {one.last}" if one.n > 1 else f": {one.first}" if one.n else ""
+    cut = ", in whole windows" if one.counted.whole else "" if exact else ", all in all"
+    return said + cut + ends
 
 
 def _links(page: Page, report: Report, finding: Finding, effects: Sequence[Finding]) -> None:
