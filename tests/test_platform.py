@@ -365,7 +365,7 @@ def test_a_deploy_of_the_older_version_on_the_command_line_announces_it(tmp_path
 
 def test_deploys_on_the_command_line_are_checked(tmp_path):
     assert deployed("2026-09-14T05:33:30Z, fraud ,v7,b", BEGUN, "UTC") == Deploy(
-        "2026-09-14T05:33:30Z, fraud ,v7,b", datetime(2026, 9, 14, 5, 33, 30, tzinfo=UTC), "fraud", "v7,b"
+        "2026-09-14T05:33:30Z,fraud,v7,b", datetime(2026, 9, 14, 5, 33, 30, tzinfo=UTC), "fraud", "v7,b"
     )
     for wrong in ("noon", "", "2026-09-14T05:33:30Z,", "2026-09-14T05:33:30Z,,v7"):
         with pytest.raises(UsageError, match="--deploy"):

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from cachelog import pipeline, request
 from cachelog.cli import app
+from cachelog.cli.options import deployed
 from cachelog.contract.finding import Severity
 from cachelog.render import json as report_json
 
+DEPLOY = deployed("2026-09-14T05:33:30Z,search-ranker,v10", datetime(2026, 9, 14, tzinfo=UTC), "UTC")
 SAMPLES = Path(__file__).parent.parent / "sample-logs"
 
 
@@ -111,8 +113,9 @@ def test_lines_added_since_are_named(saved, verified):
 def test_a_report_on_a_part_holds_for_that_part(saved, verified):
     report, logs = saved
     options = pipeline.Options(
-        since=datetime(2026, 9, 14, 5, 30, tzinfo=UTC), models=("search-*",), min_severity=Severity.LOW, top=2
-    )
+        since=datetime(2026, 9, 14, 5, 30, tzinfo=UTC), models=("search-*",), min_severity=Severity.LOW, top=2,
+        deploys=(DEPLOY,),
+    )  # fmt: skip
     part = pipeline.analyze([str(logs)], options)
     assert part.start > pipeline.analyze([str(logs)]).start
     report.write_text(report_json.render(part))
@@ -129,6 +132,7 @@ TIMES = st.none() | st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)).map
         since=TIMES, until=TIMES, models=st.lists(WORDS, max_size=2).map(tuple), top=st.none() | st.integers(0, 99),
         replicas=st.lists(WORDS, max_size=2).map(tuple), rules=st.lists(WORDS, max_size=2).map(tuple),
         min_severity=st.sampled_from(Severity), tz=WORDS,
+        deploys=st.sampled_from([(), (DEPLOY,)]),
         order=st.lists(WORDS.filter(lambda word: "," not in word), max_size=3).map(tuple),
     ),
     st.none() | st.integers(300 << 20, 1 << 40),

@@ -9,11 +9,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from cachelog.contract.event import OPS, OUTCOMES
-
-#: Outcomes of lookups that were answered at all, by whom matters; `bypass` and errors are among the events, too.
-ANSWERED = OUTCOMES
-
 
 @dataclass(frozen=True, slots=True)
 class Spell:
@@ -38,10 +33,6 @@ class Counted:
     without: tuple[str, ...] = ()  # replicas that do not count
     closed: bool = True  # the end of a spell counts too
     whole: bool = False  # only windows of Frames.counts that lie whole in a spell
-
-    def __post_init__(self) -> None:
-        """Refuse an op that is none."""
-        assert self.op in OPS
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,8 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from cachelog.contract.counted import ANSWERED, Counted, Spell, everywhere
+from cachelog.contract.counted import Counted, Spell, everywhere
+from cachelog.contract.event import OUTCOMES
 from cachelog.contract.events import Events
 from cachelog.contract.finding import Confidence, Evidence, Finding, Impact, Number, Rejected, Severity
 from cachelog.contract.limits import DEFAULT, Limits
@@ -111,13 +112,13 @@ def _counted(episode: Episode, compared: bool, limits: Limits) -> dict[str, tupl
     boots = tuple(Spell(s.replica, s.start - near, s.start) for s in episode.steps)
     had = tuple(Spell(s.seen_on, s.newer.start, s.newer.start + near) for s in episode.steps)
     served = tuple(
-        Counted(what=f"lookups answered by {version}", model=model, version=version, outcomes=ANSWERED,
+        Counted(what=f"lookups answered by {version}", model=model, version=version, outcomes=OUTCOMES,
                 spells=tuple(Spell(s.replica, s.start, s.end) for s in episode.steps if s.older.version == version))
         for version in sorted({s.older.version for s in episode.steps})
     )  # fmt: skip
     slack = timedelta(seconds=limits.skew_s)
     loads = tuple(Spell(s.replica, s.start - slack, s.start + slack) for s in episode.steps)
-    every = Counted(what="lookups", model=model, spells=everywhere(episode.start, episode.end), outcomes=ANSWERED)
+    every = Counted(what="lookups", model=model, spells=everywhere(episode.start, episode.end), outcomes=OUTCOMES)
     found = {
         "impact.lookups": (every,),
         "impact.stale_served": served,
