@@ -22,6 +22,7 @@ _SEVERITIES = {
 }
 _OUTCOMES = {Outcome.PASS: "info", Outcome.INCONCLUSIVE: "major", Outcome.FAIL: "critical"}
 _SAID = 1_200  # characters of a description
+_PATH = 4_096  # PATH_MAX of Linux; names within archives know no limit
 
 
 def render(report: Report, setting: Setting = NOTHING) -> str:
@@ -60,7 +61,7 @@ def _somewhere(report: Report, anchor: Anchor | None) -> tuple[str, int]:
 
 def _place(path: str, line: int) -> dict[str, Any]:
     """Return a place; GitLab takes paths within the repository only, without `./`."""
-    parts = [part for part in text.printable(path).split("/") if part not in ("", ".", "..")]
+    parts = [part for part in text.short(path, _PATH).split("/") if part not in ("", ".", "..")]
     return {"path": "/".join(parts) or "-", "lines": {"begin": max(line, 1)}}
 
 

@@ -33,6 +33,9 @@ _LOCATIONS = 100  # ... and shows no more of a result
 _NOTES = 100
 _SAID = 1_200  # characters of a message
 _SNIPPET = 1_000
+_NAME = 200
+_NAMES = 100  # replicas of a finding
+_PATH = 4_096  # PATH_MAX of Linux; names within archives know no limit
 _KEPT = ("model", "cache", "replicas", "version_from", "version_to", "order_basis", "start", "end", "ongoing")
 
 
@@ -121,10 +124,17 @@ def _rank(finding: Finding) -> float:
 
 def _properties(finding: Finding) -> dict[str, Any]:
     values = finding_values(finding)
-    kept = {key: values[key] for key in _KEPT if values[key] not in (None, [])}
+    kept = {key: _bounded(values[key]) for key in _KEPT if values[key] not in (None, [])}
     impact = {key: value for key, value in values["impact"].items() if value is not None}
     precision = _PRECISION[finding.confidence]
     return {"id": finding.id, "severity": finding.severity.word, "precision": precision, **kept, "impact": impact}
+
+
+def _bounded(value: Any) -> Any:
+    """Return names short, and no more of them than anybody reads."""
+    if isinstance(value, str):
+        return text.short(value, _NAME)
+    return [_bounded(inner) for inner in value[:_NAMES]] if isinstance(value, list) else value
 
 
 def _primary(lines: Sequence[Mapping[str, Any]], report: Report, setting: Setting) -> dict[str, Any]:
@@ -152,7 +162,7 @@ def _physical(path: str, line: int) -> dict[str, Any]:
 def _uri(path: str) -> str:
     """Return a path as a relative reference (RFC 3986), an absolute one as a file URI; bytes that are no text stay."""
     try:
-        raw = path.encode("utf-8", "surrogateescape")
+        raw = path[:_PATH].encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        raw = path.encode("utf-8", "surrogatepass")
+        raw = path[:_PATH].encode("utf-8", "surrogatepass")
     return ("file://" if path.startswith("/") else "") + quote(raw, safe="/!")
