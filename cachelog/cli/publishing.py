@@ -45,7 +45,8 @@ class Plan:
 
 def planned(outputs: Outputs) -> Plan:
     """Return where the report goes; raises UsageError on what cannot be written or posted."""
-    files = tuple(_file(path, outputs.format) for path in outputs.output or ())
+    given = outputs.output or ()
+    files = tuple(_file(path, outputs.format, alone=len(given) == 1) for path in given)
     _all_different([file.path or "" for file in files])
     told = outputs.format in {file.format for file in files}  # --format chose the format of a file
     plain = outputs.format or ReportFormat.TEXT
@@ -69,27 +70,28 @@ def publish(report: Report, plan: Plan, page: Callable[[Look], str], verdict: Ve
         send(post, renderer(post.format).render(report, setting))
 
 
-def _file(given: str, asked: ReportFormat | None) -> Target:
-    """Read FORMAT=FILE, or a file whose ending tells the format; `asked` is what else the ending may stand for."""
+def _file(given: str, asked: ReportFormat | None, *, alone: bool) -> Target:
+    """Read FORMAT=FILE, or a file whose ending tells the format; `asked` is what --format says."""
     found = _NAMED.fullmatch(given)
     if found and found[1] in set(ReportFormat):
         wanted, path = ReportFormat(found[1]), found[2]
     else:
-        path, wanted = given, _by_ending(given, asked)
+        path, wanted = given, _by_ending(given, asked, alone)
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder) or os.path.isdir(path):
         raise UsageError(f"cannot write {path!r}: {'it is a folder' if os.path.isdir(path) else 'no such folder'}")
     return Target(wanted, path)
 
 
-def _by_ending(path: str, asked: ReportFormat | None) -> ReportFormat:
+def _by_ending(path: str, asked: ReportFormat | None, alone: bool) -> ReportFormat:
+    """Return the format of a file; for one file alone --format chooses among those that its ending stands for."""
     ending = os.path.splitext(path)[1].lower()
     known = ENDINGS.get(ending)
-    if known is None:
-        if asked is None and ending[1:].isalpha() and (near := nearest(ending, ENDINGS)):
-            raise UsageError(f"no format has the ending of {path!r}{near}; name it: -o FORMAT=FILE")
-        return asked or ReportFormat.TEXT
-    return asked if asked in known else known[0]
+    if known:
+        return asked if alone and asked in known else known[0]
+    if asked is None and ending[1:].isalpha() and (near := nearest(ending, ENDINGS)):
+        raise UsageError(f"no format has the ending of {path!r}{near}; name it: -o FORMAT=FILE")
+    return asked or ReportFormat.TEXT
 
 
 def _all_different(paths: Sequence[str]) -> None:

@@ -40,7 +40,7 @@ class ReportFormat(StrEnum):
 _F = ReportFormat
 #: Ending of a file -> the formats that such a file may have, first the one that it has unless another is asked for.
 ENDINGS: dict[str, tuple[ReportFormat, ...]] = {
-    ".txt": (_F.TEXT, _F.BRIEF),
+    ".txt": (_F.TEXT, _F.BRIEF, _F.GITHUB),
     ".json": (_F.JSON, _F.SARIF, _F.GITLAB, _F.SLACK, _F.ALERTMANAGER),
     ".jsonl": (_F.JSONL, _F.PAGERDUTY, _F.GRAFANA),
     ".ndjson": (_F.JSONL, _F.PAGERDUTY, _F.GRAFANA),
