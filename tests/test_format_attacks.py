@@ -57,7 +57,21 @@ def made(kind, word):
     return renderer(kind).render(*attacked(word))
 
 
-every_attack = pytest.mark.parametrize("word", ATTACKS, ids=lambda word: ascii(word)[:30])
+def every_attack(test):
+    """Run a test with every attack in turn: a parameter each would cost more than the tests."""
+
+    def ran():
+        for word in ATTACKS:
+            try:
+                test(word)
+            except Exception as error:
+                error.add_note(f"the attack was {word[:100]!a}")
+                raise
+
+    ran.__name__ = test.__name__
+    return ran
+
+
 TEXT = [kind for kind in FORMATS if kind is not ReportFormat.PARQUET]
 
 
