@@ -18,6 +18,7 @@ from slack_sdk.models.blocks import Block
 
 from cachelog.contract.finding import Cause, Confidence, Evidence, LimitNote, Rejected
 from cachelog.contract.verdict import NOTHING, Check, Outcome, Setting, Verdict
+from cachelog.render import github
 from cachelog.render.registry import ReportFormat, renderer
 from tests import reports
 from tests.test_formats import FORMATS, GFM, GITLAB, JUNIT, SARIF, obeyed, texts
@@ -117,6 +118,16 @@ def test_github_obeys_nothing_out_of_a_log(word):
         "error", "error", "error", "notice", "group", "endgroup", "group", "endgroup",
     ]  # fmt: skip
     assert all(re.fullmatch("title=[^,:]*", properties) for _, properties, _ in done[:4])
+
+
+@every_attack
+def test_a_page_of_text_is_shielded_where_the_runner_would_obey_it(word):
+    page = f"head\n   {word}\nproof\n"
+    assert obeyed(github.shielded(page)) == []
+
+
+def test_a_page_without_commands_is_printed_as_it_is():
+    assert github.shielded("a :: b\n  c\n") == "a :: b\n  c\n"
 
 
 ALLOWED = re.compile(r"</?(details|summary|sub)>")

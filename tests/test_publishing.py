@@ -225,6 +225,15 @@ def test_a_summary_that_cannot_be_written_is_a_message(monkeypatch, capsys):
     assert "cannot write what $GITHUB_STEP_SUMMARY names" in capsys.readouterr().err
 
 
+def test_the_page_is_shielded_in_actions_only(monkeypatch, capsys):
+    page = "head\n    ::error::owned\n"
+    for inside in ("", "true"):
+        monkeypatch.setenv("GITHUB_ACTIONS", inside)
+        publish(reports.report(), planned(Outputs()), lambda look: page)
+        out = capsys.readouterr().out
+        assert out.startswith("::stop-commands::") is (inside == "true")
+
+
 def test_messages_hold_nothing_that_the_runner_obeys(capsys):
     publishing.say("cachelog: x ##[error]owned\n::error::owned")
     assert capsys.readouterr().err == "cachelog: x #?[error]owned?::error::owned\n"

@@ -125,7 +125,7 @@ def _setting(plan: Plan, verdict: Verdict | None) -> Setting:
 
 def _write(report: Report, target: Target, plan: Plan, setting: Setting, page: Callable[[Look], str]) -> None:
     if target.format is ReportFormat.TEXT:
-        body: str | bytes = page(looks(plan.outputs, filed=target.path is not None))
+        body: str | bytes = _text(page(looks(plan.outputs, filed=target.path is not None)), target)
     else:
         made = renderer(target.format).render(report, setting)
         body = made if isinstance(made, bytes) else made.encode("utf-8", "backslashreplace")
@@ -133,6 +133,15 @@ def _write(report: Report, target: Target, plan: Plan, setting: Setting, page: C
         emit(body)
     else:
         save(target.path, body)
+
+
+def _text(page: str, target: Target) -> str:
+    """Keep the runner of GitHub Actions from obeying lines of a log that the page cites."""
+    if target.path or os.environ.get("GITHUB_ACTIONS") != "true":
+        return page
+    from cachelog.render import github
+
+    return github.shielded(page)
 
 
 def _tell_github(report: Report, setting: Setting) -> None:

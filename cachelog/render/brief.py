@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 
 from cachelog.contract.finding import Evidence, Finding, ModelRow, Report, Severity
-from cachelog.contract.verdict import NOTHING, Setting
+from cachelog.contract.verdict import NOTHING, Outcome, Setting
 from cachelog.contract.wording import percent
 from cachelog.render import document, text
 from cachelog.render.text import Story
@@ -19,6 +19,7 @@ _STORIES = 6
 _NOTES = 4
 _MODELS = 8
 _LIMITS = 6
+_CHECKS = 6
 _PROOF = 3
 _REPLICAS = 6
 _SAID = 500  # characters
@@ -41,6 +42,9 @@ def _lines(report: Report, setting: Setting) -> Iterator[str]:
     kind = f"{setting.verdict.outcome.value} " if setting.verdict else ""
     said = setting.verdict.sentence if setting.verdict else text.verdict(report)
     yield f"INFERENCE verdict {kind}{_data(said)}"
+    checks = setting.verdict.checks if setting.verdict else ()
+    for check in [check for check in checks if check.outcome is Outcome.INCONCLUSIVE][:_CHECKS]:
+        yield f"UNKNOWN check of {_data(check.name, _NAME)}: {_data(check.sentence)}"
     yield f"FACT read {text.books(report.inputs)}"
     if report.start and report.end:
         yield f"FACT period {document.instant(report.start)} to {document.instant(report.end)}"

@@ -7,6 +7,7 @@ the token is a hash of them, so that no line can name it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 
@@ -22,6 +23,7 @@ _LEVELS = {
     Severity.CRITICAL: "error",
 }
 _OUTCOMES = {Outcome.PASS: "notice", Outcome.INCONCLUSIVE: "warning", Outcome.FAIL: "error"}
+_COMMAND = re.compile(r"^\s*::|##\[", re.MULTILINE)  # actions/runner, ActionCommand.TryParseV2 and TryParse
 _SHOWN = 10  # annotations of a kind and step
 _TITLE = 200  # characters; GitHub takes 255
 _SAID = 4_000  # ... of a message; GitHub takes 64 kB
@@ -32,6 +34,19 @@ _LINES = 20
 def render(report: Report, setting: Setting = NOTHING) -> str:
     """Return the commands, one a line."""
     return "".join(line + "\n" for line in (*_annotations(report, setting), *_proof(report.findings)))
+
+
+def shielded(page: str) -> str:
+    """Return a page of text for the log of a step, between tokens where the runner would obey a part of it."""
+    if not _COMMAND.search(page):
+        return page
+    token = _token(page)
+    return f"::stop-commands::{token}\n{page}::{token}::\n"
+
+
+def _token(printed: str) -> str:
+    """Return a hash of what is printed: whoever writes it into a log changes it."""
+    return sha256(printed.encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def _annotations(report: Report, setting: Setting) -> Iterator[str]:
@@ -78,7 +93,7 @@ def _property(value: str) -> str:
 def _proof(findings: Sequence[Finding]) -> Iterator[str]:
     for finding in [f for f in findings if f.evidence and f.severity > Severity.INFO][:_GROUPS]:
         lines = [f"  {text.quoted(item, _SAID)}" for item in finding.evidence[:_LINES]]
-        token = sha256("\n".join(lines).encode("utf-8", "backslashreplace")).hexdigest()
+        token = _token("\n".join(lines))
         yield _command("group", {}, text.short(_of(finding), _TITLE))
         yield f"::stop-commands::{token}"
         yield from lines

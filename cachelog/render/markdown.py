@@ -25,6 +25,7 @@ _SAID = 800
 _NAME = 80
 _LINE = 300
 _MARKS = {Outcome.PASS: "✅", Outcome.FAIL: "❌", Outcome.INCONCLUSIVE: "⚠️"}
+_WORDS = {Outcome.FAIL: "failed", Outcome.INCONCLUSIVE: "inconclusive", Outcome.PASS: "passed"}
 
 _MARKUP = re.compile(r"[\\`*\[\]<>|~&$]|(?<![^\W_])_|_(?![^\W_])|(?<=:)//|(?i:(?<=www)\.|(?<=mailto):|(?<=xmpp):)")
 _BLOCK = re.compile(r"^([0-9]{1,9})?((?(1)[.)]|[#+=-]))")  # a heading, a rule or a list, where it stands first
@@ -74,15 +75,19 @@ def _opening(report: Report, setting: Setting) -> Iterator[str]:
 
 
 def _checks(setting: Setting) -> Iterator[str]:
-    """The checks that did not pass, and how many did."""
+    """How many checks had which outcome, and those that no finding of the table explains."""
     checks = setting.verdict.checks if setting.verdict else ()
-    open_ = [check for check in checks if check.outcome is not Outcome.PASS]
-    for check in open_[:_CHECKS]:
+    if not checks:
+        return
+    counts = {outcome: sum(check.outcome is outcome for check in checks) for outcome in _WORDS}
+    yield "Checks: " + ", ".join(f"{number:,} {_WORDS[outcome]}" for outcome, number in counts.items() if number)
+    unexplained = [check for check in checks if check.outcome is not Outcome.PASS and not check.findings]
+    if unexplained:
+        yield ""
+    for check in unexplained[:_CHECKS]:
         yield f"- {_MARKS[check.outcome]} {_of(check)}"
-    if passed := len(checks) - len(open_):
-        yield f"- {_MARKS[Outcome.PASS]} {text.many(passed, 'check')} passed"
-    if len(open_) > _CHECKS:
-        yield f"- and {len(open_) - _CHECKS:,} more that did not pass"
+    if len(unexplained) > _CHECKS:
+        yield f"- and {len(unexplained) - _CHECKS:,} more"
 
 
 def _of(check: Check) -> str:

@@ -80,7 +80,7 @@ def _first_paragraph(page: str) -> str:
 def _invocation(report: Report, setting: Setting) -> dict[str, Any]:
     told = [_note(setting.verdict.said, _OUTCOMES[setting.verdict.outcome], "verdict")] if setting.verdict else []
     told += [_note(f"a rule failed: {error}", "error", "rule-failed") for error in report.errors[:_NOTES]]
-    limits = [_note(_limit(note), "note", "limit") for note in report.limits[:_NOTES]]
+    limits = [_note(_limit(note), "warning" if note.bars else "note", "limit") for note in report.limits[:_NOTES]]
     whole = not report.errors and not report.partial
     return {
         "executionSuccessful": whole,
