@@ -7,13 +7,17 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cachelog import pipeline
 from cachelog.cli.options import deployed
 from cachelog.contract.errors import UsageError
 from cachelog.contract.finding import Severity
 from cachelog.contract.platform import Deploy
+from cachelog.contract.platform import told as told_by_platform
 from cachelog.render import detail, terminal
 from cachelog.render.page import PLAIN
 from cachelog.rooms import dialects
@@ -383,3 +387,87 @@ def test_nothing_that_a_manifest_says_reaches_a_terminal_as_it_is(tmp_path):
     whole = detail.render(report, report.findings[0], PLAIN, lambda item: ())
     assert "ConfigMap c" in shown
     assert not any(c in shown + whole for c in ("\x1b", "\u202e"))
+
+
+SHA, COMMIT = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4", "a91957a858320c0e17f3a0eca7cfacbff50ea29a"
+HELM = "scorer-1.4.0, app version 2.9.1"
+#: dialect -> what its samples tell: sample, time, op, replica, version, digest and reason
+GOLDEN = {
+    "kubernetes": [
+        (1, "30", "restart", "scorer-7d9fd8b6c4-x2k4q", None, None, "platform: Started container scorer"),
+        (2, "30", "restart", "scorer-7d9fd8b6c4-x2k4q", None, None, "platform: started container scorer"),
+        (2, "28", "rollout", "scorer-7d9fd8b6c4-x2k4q", "7d9fd8b6c4", None, "manifest: pod template"),
+        (2, "28", "rollout", "scorer-7d9fd8b6c4-x2k4q", "9f86d081884c", None, "manifest: checksum/config"),
+        (2, "28", "rollout", "scorer-7d9fd8b6c4-x2k4q", "reg/scorer:2.9.1", "sha256:3b1e", "manifest: image"),
+        (3, "27", "rollout", "scorer-*", "7", None, "deploy: Deployment scorer: revision 7, reg/scorer:2.9.1"),
+    ],
+    "helm": [
+        (1, "30", "rollout", None, "scorer-1.4.0", None, f"deploy: Helm revision 7, {HELM}, Upgrade complete, deployed"),
+        (2, "30", "rollout", None, "scorer-1.4.0", None, f"deploy: Helm release scorer revision 7, {HELM}, deployed"),
+    ],
+    "argo": [
+        (1, "27", "rollout", None, SHA, None, f"deploy: Argo CD application scorer, revision {SHA}"),
+    ],
+    "github": [
+        (1, "30", "rollout", None, "v2.9.1", None, "deploy: GitHub deployment 1 of v2.9.1 to production"),
+        (2, "02", "rollout", None, None, None, "deploy: GitHub deployment 1 to production: success"),
+        (3, "02", "rollout", None, "v2.9.1", None, "deploy: GitHub deployment 1 of v2.9.1 to production: success"),
+    ],
+    "gitlab": [
+        (1, "02", "rollout", None, COMMIT, None, "deploy: GitLab deployment 2 of main at a91957a8 to production: success"),
+        (2, "02", "rollout", None, "a91957a8", None, "deploy: GitLab deployment 42 of main at a91957a8 to production: success"),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_what_the_samples_of_a_platform_tell(tmp_path, name):
+    found = events(read_lines(tmp_path, *dialects()[name].SAMPLES))
+    said = pl.col("version", "reason").str.replace("registry.example.com", "reg")
+    columns = ["line", pl.col("ts").dt.strftime("%S"), "op", "replica", pl.col("version"), "digest", "reason"]
+    assert sorted(map(str, found.with_columns(said).select(columns).rows())) == sorted(map(str, GOLDEN[name]))
+    assert found["model"].null_count() == found.height
+
+
+OBJECTS = [(dialects()[name], json.loads(s)) for name in GOLDEN for s in dialects()[name].SAMPLES]
+ANYTHING = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.text(max_size=5),
+    st.just([]),
+    st.just({}),
+    st.just(["x", None, {}, [1]]),
+)
+
+
+@given(st.sampled_from(OBJECTS), st.lists(st.tuples(st.integers(0, 60), ANYTHING), max_size=4))
+@settings(max_examples=300, deadline=None)
+def test_whatever_stands_in_an_object_it_is_read(pair, changes):
+    """Any value may have any type: what is told has a time, and one of the reasons of the platform."""
+    dialect, one = pair
+    for number, value in changes:
+        one = changed(one, number, value)
+    lines = pl.DataFrame({"row": [0], "text": [json.dumps(one)]}, schema_overrides={"row": pl.UInt32})
+    found = dialect.parse(lines)
+    assert set(found["op"]) <= {"rollout", "restart"}
+    assert found["time"].null_count() == found["reason"].null_count() == 0
+    assert found.select(told_by_platform(pl.col("reason")).all()).item()
+    instants = found["time"].str.to_datetime(time_zone="UTC", strict=True, format="%+")
+    assert instants.null_count() == 0
+
+
+def changed(value, number, by):
+    """Return JSON with the number-th value in it replaced, counted depth first."""
+    left = [number]
+
+    def walk(one):
+        left[0] -= 1
+        if left[0] < 0:
+            left[0] = 1 << 30
+            return by
+        if isinstance(one, dict):
+            return {key: walk(inner) for key, inner in one.items()}
+        return [walk(inner) for inner in one] if isinstance(one, list) else one
+
+    return walk(value)

@@ -117,7 +117,7 @@ def _of_pod(one: Object, pod: str, field: str, last: str) -> Iterator[Told]:
 
 def _started(pod: str, said: str, first: str, last: str, count: str | None) -> Iterator[Told]:
     """Yield the starts of an event: one at its first time, and at its last all others up to then, if that is near."""
-    many = int(count) if count and count.isdigit() and len(count) < _DIGITS else 1
+    many = int(count) if count and count.isdecimal() and len(count) < _DIGITS else 1
     yield Told("restart", first, TROUBLE + quoted(said), pod)
     if many > 1 and last != first:
         took = (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds()
