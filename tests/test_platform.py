@@ -60,6 +60,40 @@ def test_the_pods_that_went_back_run_the_other_config_map(tmp_path):
     assert first.line == items[PODS.index(STALE[0])]
 
 
+@pytest.mark.parametrize("back", [True, False])
+def test_pods_that_started_on_the_other_side_of_a_change_of_their_config_map_are_told(tmp_path, back):
+    """Two restarted after somebody had changed it back; or all but two did, and these have the old one."""
+    late = "2026-09-14T05:34:02Z"
+    objects = [
+        pod(name, CREATED, config="search", containerStatuses=[status("search", late if (name in STALE) == back else CREATED)])
+        for name in PODS
+    ]  # fmt: skip
+    fields = [{"manager": "kubectl", "time": CREATED}, {"manager": "kubectl-edit", "time": "2026-09-14T05:30:00Z"}]
+    config = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "search", "creationTimestamp": "2025-01-01T00:00:00Z", "managedFields": fields},
+        "data": {"MODEL_NAME": "search-ranker", "WORKERS": "3"},
+    }
+    found = analysed(tmp_path, "all.json", listed([*objects, config]))[0]["version-regression"]
+    names = ", ".join(STALE)
+    when = "ConfigMap search changed (2026-09-14 05:30:00 UTC)"
+    said = {
+        True: f"The pods of {names} started after {when}, so with the new one; the others before it.",
+        False: f"The pods of {names} started before {when}, so with the old one; the others after it.",
+    }
+    assert said[back] in found.summary
+    assert [e.role for e in found.evidence if e.path.endswith("all.json")] == ["ConfigMap search changed"]
+
+
+def test_a_config_map_that_names_model_and_version_asks_for_it(tmp_path):
+    data = {"MODEL_NAME": "fraud", "MODEL_VERSION": "v7"}
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "creationTimestamp": CREATED}}
+    rows = told(tmp_path, json.dumps(config | {"data": data}))
+    assert ("rollout", None, "fraud", "v7", "deploy: ConfigMap c changed") in [row[1:] for row in rows]
+    assert [row[5] for row in told(tmp_path, json.dumps(config))] == ["manifest: ConfigMap changed"]
+
+
 def test_equal_manifests_are_ruled_out(tmp_path):
     found = analysed(tmp_path, "pods.json", listed(pods()))[0]["version-regression"]
     assert ("another manifest", "their pods have the same as the others: ConfigMap, image") in [
@@ -389,6 +423,7 @@ def test_nothing_that_a_manifest_says_reaches_a_terminal_as_it_is(tmp_path):
     assert not any(c in shown + whole for c in ("\x1b", "\u202e"))
 
 
+WHEN = "2026-11-23T15:16:"
 SHA, COMMIT = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4", "a91957a858320c0e17f3a0eca7cfacbff50ea29a"
 HELM = "scorer-1.4.0, app version 2.9.1"
 #: dialect -> what its samples tell: sample, time, op, replica, version, digest and reason
@@ -396,6 +431,7 @@ GOLDEN = {
     "kubernetes": [
         (1, "30", "restart", "scorer-7d9fd8b6c4-x2k4q", None, None, "platform: Started container scorer"),
         (2, "30", "restart", "scorer-7d9fd8b6c4-x2k4q", None, None, "platform: started container scorer"),
+        (2, "30", "rollout", "scorer-7d9fd8b6c4-x2k4q", f"{WHEN}30Z", None, "manifest: started"),
         (2, "28", "rollout", "scorer-7d9fd8b6c4-x2k4q", "7d9fd8b6c4", None, "manifest: pod template"),
         (2, "28", "rollout", "scorer-7d9fd8b6c4-x2k4q", "9f86d081884c", None, "manifest: checksum/config"),
         (2, "28", "rollout", "scorer-7d9fd8b6c4-x2k4q", "reg/scorer:2.9.1", "sha256:3b1e", "manifest: image"),

@@ -24,6 +24,9 @@ KINDS = (MANIFEST, TROUBLE, DEPLOY)
 
 IMAGE = "image"
 TEMPLATE = "pod template"  # its hash, which differs where anything does
+CONFIG_MAP = "ConfigMap"
+STARTED = "started"  # of a pod that runs: `ts` is since when its containers do
+CHANGED = "ConfigMap changed"  # of no replica: `version` is its name, `ts` when it was changed last
 ANY = "-*"  # the end of `replica` where it is a workload
 
 
