@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from cachelog import pipeline
 from cachelog.cli.options import deployed
+from cachelog.contract.deploys import Deploy
 from cachelog.contract.errors import UsageError
 from cachelog.contract.finding import Severity
-from cachelog.contract.platform import Deploy
 from cachelog.contract.platform import told as told_by_platform
 from cachelog.render import detail, terminal
 from cachelog.render.page import PLAIN
