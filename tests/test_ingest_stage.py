@@ -40,7 +40,7 @@ def test_an_interrupt_gives_what_was_read_so_far(tmp_path):
 def taken(tmp_path, *lines):
     (tmp_path / "a.log").write_text("".join(f"{line}\n" for line in lines))
     (source,) = discover([str(tmp_path / "a.log")])
-    return dict(fields(source, rooms.envelopes()))
+    return dict(fields(source, rooms.envelopes(), rooms.dialects()))
 
 
 JSON_NAMES = {"time": "ts", "event": "event", "outcome": "result", "model": "model", "version": "model_version"}

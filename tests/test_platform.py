@@ -507,3 +507,11 @@ def changed(value, number, by):
         return [walk(inner) for inner in one] if isinstance(one, list) else one
 
     return walk(value)
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_keys_of_objects_are_taken_for_no_fields_of_lines(tmp_path, name):
+    path = tmp_path / f"{name}.json"
+    path.write_text("".join(f"{sample}\n" for sample in dialects()[name].SAMPLES))
+    report = pipeline.inspect([str(path)])
+    assert report.fields == {str(path): {}}
