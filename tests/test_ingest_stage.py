@@ -59,7 +59,7 @@ def test_names_are_found_in_pairs_in_objects_and_in_messages(tmp_path):
 
 
 def test_a_pipe_that_was_not_kept_has_no_names():
-    assert fields(Source("-", pipe=True), rooms.envelopes()) == {}
+    assert fields(Source("-", pipe=True), rooms.envelopes(), rooms.dialects()) == {}
 
 
 TRITON = [
