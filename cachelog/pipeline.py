@@ -163,7 +163,7 @@ def inspect(paths: Sequence[str], options: Options = EVERYTHING, progress: Progr
         frames = _frames(*_wanted(staged, options), options)
         models = windows.models(frames) if frames else ()
         taken = {
-            source.path: fields(source, envelopes(), spool)
+            source.path: fields(source, envelopes(), dialects(), spool)
             for source in staged.sources
             if not (source.note or source.said)
         }

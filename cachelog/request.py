@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from cachelog.contract.deploys import Deploy
 from cachelog.contract.finding import LimitNote, Severity
 from cachelog.contract.limits import DEFAULT, Limits
-from cachelog.contract.platform import Deploy
 
 _LEAD = "asked for with "
 _LEFT_OUT = "what that leaves out"

@@ -149,7 +149,10 @@ class Writer:
             return r.choice(NUMBERS)
         if kind < 0.75 and depth < 5:
             return self.object(depth + 1)
-        if kind < 0.82 and depth < 5:
+        if kind < 0.78:  # an array of one string
+            one = self.string(r.choice(r.choice([TEXTS, TIMES]))) if r.random() < 0.8 else f'"{r.choice(ESCAPED)}"'
+            return f"[{self.gap()}{one}{self.gap()}]"
+        if kind < 0.83 and depth < 5:
             return "[" + ",".join(self.value(depth + 1) for _ in range(r.randrange(4))) + "]"
         if kind < 0.92 and not (self.sober and self.random.random() < 0.9):
             return '"' + r.choice(["", "a"]) + r.choice(ESCAPED) + r.choice(["", "b"]) + '"'
@@ -203,6 +206,10 @@ def corners() -> list[bytes]:
                b'{"labels":{"model":"m","version":1.10}}', b'{"labels":"{\\"model\\":\\"m\\"}"}', b'{"model":[1,2],"predictor":"p"}',
                b'{"message":{"event":"cache_hit"}}', b'{"message":"[x]","tags":[1]}', b'{"message":"{x}","tags":{"a":"{"}}',
                b'{"kubernetes":{"pod":{"name":"in"},"pod_name":"out"}}', b'{"kubernetes":{"x":1},"kubernetes":{"pod_name":"2nd"}}']  # fmt: skip
+    single = [b'{"model":["m"],"version":[ "\\u0034" ]}', b'{"model":["a","b"],"servable":"s"}', b'{"model":[["m"]],"servable":["s"]}',
+              b'{"resp_headers":{"X-Cache":["HIT"],"Cache-Status":["A; hit, B; fwd=miss"]}}', b'{"ts":["2026-11-20T12:00:00Z"],"ms":["1.5"]}',
+              b'{"message":["[x]"],"labels":["[\\"m\\"]"]}', b'{"events":["x"],"model":"[\\"m\\"]"}', b'{"model":["m"],"model":"n","version":[1]}',
+              b'{"model":["\\ud800"]}', b'{"model":["m" ,null]}', b'{"model":["m"}', b'{"labels":{"model":["m"]},"fields":[{"model":"x"}]}']  # fmt: skip
     numbers = [
         f'{{"version":{n},"ts":{n},"latency_ms":{n},"duration":{n},"n":{n},"key":{n},"pod":{n}}}'.encode()
         for n in NUMBERS
@@ -212,4 +219,4 @@ def corners() -> list[bytes]:
         for t in map(json.dumps, TEXTS)
     ]
     bad = [f'{{"version":{n}}}'.encode() for n in BAD_NUMBERS] + [f'{{"version":"{e}"}}'.encode() for e in BAD_ESCAPES]
-    return [*deep, sibling, *open_, *pairs, *objects, *numbers, *texts, *bad]
+    return [*deep, sibling, *open_, *pairs, *objects, *single, *numbers, *texts, *bad]

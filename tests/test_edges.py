@@ -143,6 +143,7 @@ def test_each_sample_means_what_its_system_meant(tmp_path, dialect):
         ("response_state", ("fraud", "41", "stale", "cache-fra-eddf8230051-FRA")),
         ("handling", ("resnet", "2", "miss", None)),
         ("cache-status", ("fraud", "41", "miss", None)),
+        ("resp_headers", ("fraud", "41", "hit", None)),
         ("ScriptName", None),
         ("$workers", ("fraud", "41", "hit", None)),
     ],

@@ -40,7 +40,7 @@ def test_an_interrupt_gives_what_was_read_so_far(tmp_path):
 def taken(tmp_path, *lines):
     (tmp_path / "a.log").write_text("".join(f"{line}\n" for line in lines))
     (source,) = discover([str(tmp_path / "a.log")])
-    return dict(fields(source, rooms.envelopes()))
+    return dict(fields(source, rooms.envelopes(), rooms.dialects()))
 
 
 JSON_NAMES = {"time": "ts", "event": "event", "outcome": "result", "model": "model", "version": "model_version"}
@@ -59,7 +59,7 @@ def test_names_are_found_in_pairs_in_objects_and_in_messages(tmp_path):
 
 
 def test_a_pipe_that_was_not_kept_has_no_names():
-    assert fields(Source("-", pipe=True), rooms.envelopes()) == {}
+    assert fields(Source("-", pipe=True), rooms.envelopes(), rooms.dialects()) == {}
 
 
 TRITON = [

@@ -7,13 +7,17 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cachelog import pipeline
 from cachelog.cli.options import deployed
+from cachelog.contract.deploys import Deploy
 from cachelog.contract.errors import UsageError
 from cachelog.contract.finding import Severity
-from cachelog.contract.platform import Deploy
+from cachelog.contract.platform import told as told_by_platform
 from cachelog.render import detail, terminal
 from cachelog.render.page import PLAIN
 from cachelog.rooms import dialects
@@ -54,6 +58,40 @@ def test_the_pods_that_went_back_run_the_other_config_map(tmp_path):
     assert first.role == f"manifest of {STALE[0]}: ConfigMap search-7g2"
     items = [number for number, line in enumerate(text.splitlines(), 1) if line == "        {"]
     assert first.line == items[PODS.index(STALE[0])]
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_pods_that_started_on_the_other_side_of_a_change_of_their_config_map_are_told(tmp_path, back):
+    """Two restarted after somebody had changed it back; or all but two did, and these have the old one."""
+    late = "2026-09-14T05:34:02Z"
+    objects = [
+        pod(name, CREATED, config="search", containerStatuses=[status("search", late if (name in STALE) == back else CREATED)])
+        for name in PODS
+    ]  # fmt: skip
+    fields = [{"manager": "kubectl", "time": CREATED}, {"manager": "kubectl-edit", "time": "2026-09-14T05:30:00Z"}]
+    config = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "search", "creationTimestamp": "2025-01-01T00:00:00Z", "managedFields": fields},
+        "data": {"MODEL_NAME": "search-ranker", "WORKERS": "3"},
+    }
+    found = analysed(tmp_path, "all.json", listed([*objects, config]))[0]["version-regression"]
+    names = ", ".join(STALE)
+    when = "ConfigMap search changed (2026-09-14 05:30:00 UTC)"
+    said = {
+        True: f"The pods of {names} started after {when}, so with the new one; the others before it.",
+        False: f"The pods of {names} started before {when}, so with the old one; the others after it.",
+    }
+    assert said[back] in found.summary
+    assert [e.role for e in found.evidence if e.path.endswith("all.json")] == ["ConfigMap search changed"]
+
+
+def test_a_config_map_that_names_model_and_version_asks_for_it(tmp_path):
+    data = {"MODEL_NAME": "fraud", "MODEL_VERSION": "v7"}
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "creationTimestamp": CREATED}}
+    rows = told(tmp_path, json.dumps(config | {"data": data}))
+    assert ("rollout", None, "fraud", "v7", "deploy: ConfigMap c changed") in [row[1:] for row in rows]
+    assert [row[5] for row in told(tmp_path, json.dumps(config))] == ["manifest: ConfigMap changed"]
 
 
 def test_equal_manifests_are_ruled_out(tmp_path):
@@ -383,3 +421,97 @@ def test_nothing_that_a_manifest_says_reaches_a_terminal_as_it_is(tmp_path):
     whole = detail.render(report, report.findings[0], PLAIN, lambda item: ())
     assert "ConfigMap c" in shown
     assert not any(c in shown + whole for c in ("\x1b", "\u202e"))
+
+
+WHEN = "2026-11-23T15:16:"
+SHA, COMMIT = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4", "a91957a858320c0e17f3a0eca7cfacbff50ea29a"
+HELM = "scorer-1.4.0, app version 2.9.1"
+#: dialect -> what its samples tell: sample, time, op, replica, version, digest and reason
+GOLDEN = {
+    "kubernetes": [
+        (1, "30", "restart", "scorer-7d9fd8b6c4-x2k4q", None, None, "platform: Started container scorer"),
+        (2, "30", "restart", "scorer-7d9fd8b6c4-x2k4q", None, None, "platform: started container scorer"),
+        (2, "30", "rollout", "scorer-7d9fd8b6c4-x2k4q", f"{WHEN}30Z", None, "manifest: started"),
+        (2, "28", "rollout", "scorer-7d9fd8b6c4-x2k4q", "7d9fd8b6c4", None, "manifest: pod template"),
+        (2, "28", "rollout", "scorer-7d9fd8b6c4-x2k4q", "9f86d081884c", None, "manifest: checksum/config"),
+        (2, "28", "rollout", "scorer-7d9fd8b6c4-x2k4q", "reg/scorer:2.9.1", "sha256:3b1e", "manifest: image"),
+        (3, "27", "rollout", "scorer-*", "7", None, "deploy: Deployment scorer: revision 7, reg/scorer:2.9.1"),
+    ],
+    "helm": [
+        (1, "30", "rollout", None, "scorer-1.4.0", None, f"deploy: Helm revision 7, {HELM}, Upgrade complete, deployed"),
+        (2, "30", "rollout", None, "scorer-1.4.0", None, f"deploy: Helm release scorer revision 7, {HELM}, deployed"),
+    ],
+    "argo": [
+        (1, "27", "rollout", None, SHA, None, f"deploy: Argo CD application scorer, revision {SHA}"),
+    ],
+    "github": [
+        (1, "30", "rollout", None, "v2.9.1", None, "deploy: GitHub deployment 1 of v2.9.1 to production"),
+        (2, "02", "rollout", None, None, None, "deploy: GitHub deployment 1 to production: success"),
+        (3, "02", "rollout", None, "v2.9.1", None, "deploy: GitHub deployment 1 of v2.9.1 to production: success"),
+    ],
+    "gitlab": [
+        (1, "02", "rollout", None, COMMIT, None, "deploy: GitLab deployment 2 of main at a91957a8 to production: success"),
+        (2, "02", "rollout", None, "a91957a8", None, "deploy: GitLab deployment 42 of main at a91957a8 to production: success"),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_what_the_samples_of_a_platform_tell(tmp_path, name):
+    found = events(read_lines(tmp_path, *dialects()[name].SAMPLES))
+    said = pl.col("version", "reason").str.replace("registry.example.com", "reg")
+    columns = ["line", pl.col("ts").dt.strftime("%S"), "op", "replica", pl.col("version"), "digest", "reason"]
+    assert sorted(map(str, found.with_columns(said).select(columns).rows())) == sorted(map(str, GOLDEN[name]))
+    assert found["model"].null_count() == found.height
+
+
+OBJECTS = [(dialects()[name], json.loads(s)) for name in GOLDEN for s in dialects()[name].SAMPLES]
+ANYTHING = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.text(max_size=5),
+    st.just([]),
+    st.just({}),
+    st.just(["x", None, {}, [1]]),
+)
+
+
+@given(st.sampled_from(OBJECTS), st.lists(st.tuples(st.integers(0, 60), ANYTHING), max_size=4))
+@settings(max_examples=300, deadline=None)
+def test_whatever_stands_in_an_object_it_is_read(pair, changes):
+    """Any value may have any type: what is told has a time, and one of the reasons of the platform."""
+    dialect, one = pair
+    for number, value in changes:
+        one = changed(one, number, value)
+    lines = pl.DataFrame({"row": [0], "text": [json.dumps(one)]}, schema_overrides={"row": pl.UInt32})
+    found = dialect.parse(lines)
+    assert set(found["op"]) <= {"rollout", "restart"}
+    assert found["time"].null_count() == found["reason"].null_count() == 0
+    assert found.select(told_by_platform(pl.col("reason")).all()).item()
+    instants = found["time"].str.to_datetime(time_zone="UTC", strict=True, format="%+")
+    assert instants.null_count() == 0
+
+
+def changed(value, number, by):
+    """Return JSON with the number-th value in it replaced, counted depth first."""
+    left = [number]
+
+    def walk(one):
+        left[0] -= 1
+        if left[0] < 0:
+            left[0] = 1 << 30
+            return by
+        if isinstance(one, dict):
+            return {key: walk(inner) for key, inner in one.items()}
+        return [walk(inner) for inner in one] if isinstance(one, list) else one
+
+    return walk(value)
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_keys_of_objects_are_taken_for_no_fields_of_lines(tmp_path, name):
+    path = tmp_path / f"{name}.json"
+    path.write_text("".join(f"{sample}\n" for sample in dialects()[name].SAMPLES))
+    report = pipeline.inspect([str(path)])
+    assert report.fields == {str(path): {}}

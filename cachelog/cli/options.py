@@ -15,7 +15,7 @@ import typer
 from cachelog.render.registry import ReportFormat
 
 if TYPE_CHECKING:
-    from cachelog.contract.platform import Deploy
+    from cachelog.contract.deploys import Deploy
     from cachelog.request import Options
 
 Paths = Annotated[
@@ -176,8 +176,8 @@ def when(text: str | None, now: datetime, tz: str, option: str) -> datetime | No
 
 def deployed(text: str, now: datetime, tz: str) -> Deploy:
     """Return the deploy that TIME[,MODEL[,VERSION]] means; raises UsageError on what is none."""
+    from cachelog.contract.deploys import Deploy
     from cachelog.contract.errors import UsageError
-    from cachelog.contract.platform import Deploy
 
     time, *named = (part.strip() for part in text.split(",", 2))
     at = when(time, now, tz, "--deploy")

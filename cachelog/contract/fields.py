@@ -3,7 +3,8 @@
 The first alias that a line has wins. A dotted alias matches the literal dotted key as well as the nested
 path. Sources: structlog, zap, zerolog, pino, logrus, python-json-logger, ECS, OpenTelemetry semantic
 conventions, nginx JSON recipes (reference: CONVENTIONS §4); of edges: Cloudflare Logpush datasets
-http_requests and workers_trace_events, Fastly's and Envoy's JSON access logs, CloudFront and Azure Front Door in JSON.
+http_requests and workers_trace_events, Fastly's, Envoy's and Caddy's JSON access logs, CloudFront and Azure Front Door
+in JSON.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ _ALIASES: dict[str, tuple[str, ...]] = {
         "cache", "status", "labels.cache", "labels.result",
         "x-cache", "X-Cache", "xCache", "cf_cache_status", "cf-cache-status", "response_state", "fastly_info_state",
         "fastly_info.state", "x-edge-result-type", "x_edge_result_type", "properties.cacheStatus", "varnish_handling",
-        "Varnish:handling", "handling", "cache-status", "Cache-Status",
+        "Varnish:handling", "handling", "cache-status", "Cache-Status", "resp_headers.Cache-Status",
+        "resp_headers.X-Cache", "resp_headers.X-Cache-Status", "resp_headers.Cf-Cache-Status",
     ),
     "hit": ("cache_hit", "cacheHit", "hit", "is_hit", "isHit", "cached", "from_cache", "fromCache", "cache.hit"),
     "cache": ("cache_name", "cacheName", "cache_type", "cacheType", "cache_layer", "cache.name", "cache.type", "layer"),
@@ -112,5 +114,6 @@ EDGE_ALIASES = (
     "upstream_cache_status", "CacheCacheStatus", "x_cache", "x-cache", "X-Cache", "xCache", "cf_cache_status",
     "cf-cache-status", "response_state", "fastly_info_state", "fastly_info.state", "x-edge-result-type",
     "x_edge_result_type", "properties.cacheStatus", "varnish_handling", "Varnish:handling", "handling",
-    "cache-status", "Cache-Status",
+    "cache-status", "Cache-Status", "resp_headers.Cache-Status", "resp_headers.X-Cache",
+    "resp_headers.X-Cache-Status", "resp_headers.Cf-Cache-Status",
 )  # fmt: skip

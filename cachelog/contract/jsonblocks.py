@@ -7,7 +7,7 @@ read one by one in plain Python:
 * escapes in keys, halves of surrogate pairs (Polars makes NUL of them), brackets hidden in escapes, and any escape
   beside an object to be looked into (Polars hands it over as text without escaping again);
 * numbers that Polars writes differently where the text as written counts (1.10, 1e3, -0);
-* strings that look like an object or array; nesting that may be too deep.
+* strings that look like an object or array, and arrays that may be of one string; nesting that may be too deep.
 
 Lines that Polars refuses are found by dividing the block, and the last few are read in Python too: it takes no line
 that is bad, but refuses some good ones (1e400).
@@ -34,6 +34,8 @@ _ESCAPES = rf'\\u(?:[dD][89a-fA-F]|00[57][bB]|[^"]*"{_GAP}:)'
 _NUMERAL = r"^-?\d+(?:\.\d+)?$"
 _REWRITTEN = r"(?:-?\d+[.eE]|-0)"
 _BRACKETED = r'"[\[{]'
+_TEXTS = rf'\[{_GAP}"'
+_OF_TEXTS = r'(?s)^\[.*"\s*\]$'
 
 _Rows = npt.NDArray[np.uint32]
 _Mask = npt.NDArray[np.bool_]
@@ -229,6 +231,10 @@ def _doubtful(raw: pl.DataFrame, block: _Block) -> pl.Series | None:
     if block.brackets and block.has(_BRACKETED):
         looks = raw.select(pl.any_horizontal(_container(key) for key in block.keys)).to_series()
         doubtful = looks & _lines_of(raw, block, _BRACKETED)
+    if block.brackets and block.has(_TEXTS):
+        single = raw.select(pl.any_horizontal(pl.col(block.keys).str.contains(_OF_TEXTS).fill_null(False))).to_series()
+        found = single & _lines_of(raw, block, _TEXTS)
+        doubtful = found if doubtful is None else doubtful | found
     heads = [key for key in block.keys if ASKED[key].inside]
     if heads and block.brackets and block.escapes:
         objects = raw.select(pl.any_horizontal(pl.col(heads).str.starts_with("{").fill_null(False))).to_series()

@@ -3,7 +3,8 @@
 A line is valid when it is one JSON object by RFC 8259, UTF-8, not longer than limits.line_bytes and not deeper nested
 than DEPTH; everything is checked, also what no field asks for. The canonical fields are read like this:
 
-* Of a key that occurs twice in one object the first counts. null, objects and arrays are no value.
+* Of a key that occurs twice in one object the first counts. null, objects and arrays are no value, but an array of one
+  string is that string: Go writes headers so.
 * A field's best alias that has a value wins. "a.b" is the key "a.b" or, after it, b in the object a.
 * Strings are unescaped; a lone surrogate becomes U+FFFD. true and false are these words.
 * A number is text as written (version 1.10 is not 1.1), but in measures (times, durations) it is a double unless it is
@@ -124,7 +125,7 @@ def values(found: Mapping[str, object], keys: Mapping[str, Asked] = ASKED, best:
     """Return field -> (rank, text) of what an object says; of the ranks of one field the lowest is kept."""
     best = {} if best is None else best
     for key in found.keys() & keys.keys():
-        value, asked = found[key], keys[key]
+        value, asked = _single(found[key]), keys[key]
         if isinstance(value, dict):
             values(value, asked.inside, best)
         elif value is not None and not isinstance(value, list):
@@ -132,6 +133,14 @@ def values(found: Mapping[str, object], keys: Mapping[str, Asked] = ASKED, best:
                 if name not in best or rank < best[name][0]:
                     best[name] = rank, text(name, value)
     return best
+
+
+def _single(value: object) -> object:
+    """Return the string of an array of one, else the value."""
+    if not isinstance(value, list) or len(value) != 1:
+        return value
+    (only,) = value
+    return only if isinstance(only, str) and not isinstance(only, Written) else value
 
 
 def text(name: str, value: object) -> str:

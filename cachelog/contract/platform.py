@@ -10,9 +10,6 @@ image. One with a model and its version besides is a rollout of that version lik
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-
 import polars as pl
 
 from cachelog.contract.event import EVENT
@@ -24,17 +21,10 @@ KINDS = (MANIFEST, TROUBLE, DEPLOY)
 
 IMAGE = "image"
 TEMPLATE = "pod template"  # its hash, which differs where anything does
+CONFIG_MAP = "ConfigMap"
+STARTED = "started"  # of a pod that runs: `ts` is since when its containers do
+CHANGED = "ConfigMap changed"  # of no replica: `version` is its name, `ts` when it was changed last
 ANY = "-*"  # the end of `replica` where it is a workload
-
-
-@dataclass(frozen=True)
-class Deploy:
-    """A deploy that the user tells of: `text` is TIME[,MODEL[,VERSION]] in UTC; without a model it is one of all."""
-
-    text: str
-    ts: datetime
-    model: str | None = None
-    version: str | None = None
 
 
 def of_kind(kind: str) -> pl.Expr:

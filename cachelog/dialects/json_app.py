@@ -1,5 +1,5 @@
 """Application logs with one JSON object a line: structlog, zap, pino, logrus, zerolog, nginx with a JSON log_format;
-edges: Cloudflare Logpush and Workers, Fastly, Varnish (-j), Envoy and Istio with a field for X-Cache.
+edges: Cloudflare Logpush and Workers, Fastly, Varnish (-j), Caddy, Envoy and Istio with a field for X-Cache.
 
 Names of fields: contract/fields.py; what a line means: contract/jsonlines.py. Blocks of bytes do not come here:
 ingest/json_scan.py reads them with the native scanner where it is built.
@@ -32,6 +32,10 @@ SAMPLES = (
     # Envoy with a JSON format; Cache-Status is RFC 9211
     '{"start_time":"2026-11-23T15:13:01.310Z","method":"GET","path":"/v1/models/fraud/versions/41","response_code":200,'
     '"duration":42,"cache-status":"ExampleCache; fwd=stale; stored"}',
+    # Caddy: headers are arrays
+    '{"level":"info","ts":1795446781.1,"logger":"http.log.access","msg":"handled request","request":{"method":"GET",'
+    '"host":"x.example","uri":"/v1/models/fraud/versions/41","headers":{"Accept":["*/*"]}},"duration":0.0021,'
+    '"status":200,"resp_headers":{"Server":["Caddy"],"Cache-Status":["Souin; hit; ttl=59; key=GET-x"]}}',
     # Cloudflare Workers: the outcome of the run is none of a cache
     '{"EventTimestampMs":1795446781100,"Outcome":"ok","outcome":"ok","ScriptName":"scorer","Event":{"Request":{"URL":'
     '"https://x.example/v1/models/fraud","Method":"GET"},"RayID":"7c1"},"Logs":[]}',
@@ -39,7 +43,7 @@ SAMPLES = (
     '"model":"fraud",'
     '"version":"41","level":"info"}}',
 )
-BLIND: str | None = "values in arrays, as Caddy writes headers; nothing else that a line's own fields do not say"
+BLIND: str | None = "arrays of several values, and what a line's own fields do not say"
 SOURCE = "contract/fields.py; developers.cloudflare.com logs/logpush, fastly.com documentation logging, RFC 9211"
 
 

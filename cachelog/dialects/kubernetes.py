@@ -1,8 +1,9 @@
 """Kubernetes: events, pods, replica sets and what makes them, as `kubectl get ... -o json` prints them.
 
 Events of controllers beside Kubernetes' own are read as well: Argo Rollouts, Argo CD, Flux. A pod tells what it runs
-(image, digest, annotations with checksums, ConfigMaps, variables about models) and when its containers started;
-a replica set when a new template was deployed. Known sidecars are left out.
+(image, digest, annotations with checksums, ConfigMaps, variables about models) and when its containers started; a
+replica set when a new template was deployed, a ConfigMap when it was changed (`--show-managed-fields`). Known sidecars
+are left out.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import polars as pl
 from cachelog.contract.layout import Layout
 from cachelog.contract.limits import DEFAULT
 from cachelog.contract.objects import Object, Told, at, deploys, instant, items, parsed, quoted, text, texts
-from cachelog.contract.platform import ANY, DEPLOY, IMAGE, MANIFEST, TEMPLATE, TROUBLE
+from cachelog.contract.platform import ANY, CHANGED, CONFIG_MAP, DEPLOY, IMAGE, MANIFEST, STARTED, TEMPLATE, TROUBLE
 
 NAME = "kubernetes"
 SOURCE = "kubernetes.io/docs/reference/kubernetes-api: Pod, ReplicaSet, Deployment, Event; reasons of events in kubelet"
@@ -108,16 +109,20 @@ def _of_pod(one: Object, pod: str, field: str, last: str) -> Iterator[Told]:
     said = text(one, "message") or text(one, "note") or reason or ""
     first = instant(one, "firstTimestamp", "deprecatedFirstTimestamp")
     if reason == "Started":
-        yield from _started(pod, said, first or last, last, text(one, "series.count") or text(one, "count"))
+        yield from _started(pod, said, first or last, last, _count(one))
     elif reason == "Pulled" and (image := _PULLED.search(said)):
         yield Told("rollout", last, MANIFEST + IMAGE, pod, image[1])
     elif reason == "Killing" or text(one, "type") == "Warning":
         yield Told("rollout", last, TROUBLE + quoted(f"{reason}: {said}"), pod)
 
 
+def _count(one: Object) -> str | None:
+    return text(one, "series.count") or text(one, "count") or text(one, "deprecatedCount")
+
+
 def _started(pod: str, said: str, first: str, last: str, count: str | None) -> Iterator[Told]:
     """Yield the starts of an event: one at its first time, and at its last all others up to then, if that is near."""
-    many = int(count) if count and count.isdigit() and len(count) < _DIGITS else 1
+    many = int(count) if count and count.isdecimal() and len(count) < _DIGITS else 1
     yield Told("restart", first, TROUBLE + quoted(said), pod)
     if many > 1 and last != first:
         took = (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds()
@@ -156,6 +161,9 @@ def _pod(pod: Object) -> Iterator[Told]:
     for status in _main(items(pod, "status.containerStatuses")):
         yield from _starts(name, status)
         yield from _waiting(pod, name, status, created)
+    running = (instant(s, "state.running.startedAt") for s in _main(items(pod, "status.containerStatuses")))
+    if since := max(filter(None, running), default=None):
+        yield Told("rollout", since, MANIFEST + STARTED, name, since)
     for condition in items(pod, "status.conditions"):
         time = instant(condition, "lastTransitionTime")
         if time and text(condition, "type") == "PodScheduled" and text(condition, "reason") == "Unschedulable":
@@ -178,8 +186,8 @@ def _manifest(pod: Object) -> Iterator[tuple[str, str, str | None]]:
     for key, value in sorted(texts(pod, "metadata.annotations").items()):
         if _CHECKSUM.search(key):
             yield quoted(key), value, None
-    if maps := _config_maps(pod):
-        yield "ConfigMap", ", ".join(maps), None
+    for name in _config_maps(pod):
+        yield CONFIG_MAP, name, None
     labels = texts(pod, "metadata.labels")
     for key in ("pod-template-hash", "rollouts-pod-template-hash", "controller-revision-hash"):
         if key in labels:
@@ -230,6 +238,8 @@ def _waiting(pod: Object, name: str, status: Object, created: str) -> Iterator[T
 
 def _workload(one: Object) -> Iterator[Told]:
     kind, name = text(one, "kind") or "", text(one, "metadata.name")
+    if name and kind == CONFIG_MAP:
+        yield from _config_map(one, name)
     if not name or kind not in _WORKLOADS:
         return
     if kind == "ReplicaSet":
@@ -243,6 +253,17 @@ def _workload(one: Object) -> Iterator[Told]:
             yield Told("rollout", time, TROUBLE + quoted(what), name + ANY)
         elif reason == "NewReplicaSetAvailable":
             yield Told("rollout", time, DEPLOY + quoted(what), name + ANY)
+
+
+def _config_map(one: Object, name: str) -> Iterator[Told]:
+    """Yield when it was changed last; what names model and version asks for it."""
+    times = [instant(field, "time") for field in items(one, "metadata.managedFields")]
+    changed = max(filter(None, (*times, instant(one, "metadata.creationTimestamp"))), default=None)
+    if name == _OWN_CONFIGMAP or changed is None:
+        return
+    yield Told("rollout", changed, MANIFEST + CHANGED, None, name)
+    told = list(deploys(changed, f"ConfigMap {name} changed", name, [texts(one, "data")]))
+    yield from told if told[1:] else ()
 
 
 def _replica_set(one: Object, name: str) -> Iterator[Told]:

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import polars as pl
 
+from cachelog.contract.deploys import Deploy
 from cachelog.contract.event import EVENT
 from cachelog.contract.finding import InputReport
-from cachelog.contract.platform import DEPLOY, Deploy
+from cachelog.contract.platform import DEPLOY
 from cachelog.ingest.discover import Source
 from cachelog.ingest.staged import Staged
 

@@ -436,7 +436,12 @@ class Reader {
   const char* value(Key* key, const char* p, unsigned depth) {
     bool wanted = key && key->seen != object_;
     if (wanted) key->seen = object_;
-    if (*p == '{' || *p == '[') return wanted ? nested(*key, p, depth) : container(p, depth);
+    if (*p == '{' || *p == '[') {
+      if (!wanted) return container(p, depth);
+      const char* end = nested(*key, p, depth);
+      if (end && *p == '[' && !key->targets.empty()) offer_single(*key, p);
+      return end;
+    }
     Value found;
     const char* end = scalar(p, found);
     if (end && wanted && *p != 'n') offer(*key, found);
@@ -589,8 +594,21 @@ class Reader {
 
   // -- values
 
+  // An array of one string, which is known to be valid, is that string.
+  void offer_single(const Key& key, const char* p) {
+    p = blanks(p + 1);
+    if (*p != '"') return;
+    Value found;
+    p = scalar(p, found);
+    if (*blanks(p) == ']') take(key, found);
+  }
+
   void offer(const Key& key, const Value& found) {
     if (key.slot != kNone) keep(key, capture(found));
+    take(key, found);
+  }
+
+  void take(const Key& key, const Value& found) {
     for (const Target& target : key.targets) {
       Value& kept = values_[target.field];
       if (target.rank >= kept.rank) continue;

@@ -10,15 +10,28 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
 
 import polars as pl
 
 from cachelog.contract.finding import Evidence, Finding, Number, Rejected
 from cachelog.contract.limits import Limits
-from cachelog.contract.platform import ANY, DEPLOY, IMAGE, MANIFEST, SAID, TEMPLATE, TROUBLE, of_kind, told
+from cachelog.contract.platform import (
+    ANY,
+    CHANGED,
+    CONFIG_MAP,
+    DEPLOY,
+    IMAGE,
+    MANIFEST,
+    SAID,
+    STARTED,
+    TEMPLATE,
+    TROUBLE,
+    of_kind,
+    told,
+)
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import lasting, listed
+from cachelog.metrics.once import once
 
 _SHOWN = 2  # parts of manifests, values, and replicas that are told of
 _PLACE = ["ts", "source", "line"]
@@ -90,7 +103,7 @@ def compared(
     return Beside(said, evidence, manifests.rejected, manifests.numbers)
 
 
-@lru_cache(maxsize=1)
+@once
 def _facts(frames: Frames) -> _Facts:
     """Return the latest manifest of each replica, part by part."""
     rows = frames.platform.filter(of_kind(MANIFEST) & pl.col("replica").is_not_null() & pl.col("version").is_not_null())
@@ -111,9 +124,12 @@ def _manifests(frames: Frames, these: Sequence[str], others: Sequence[str]) -> B
     theirs = [facts[r] for r in others if r in facts]
     if not theirs or len(mine) < len(these):
         return Beside()
-    parts = sorted(set.intersection(*(set(known) for known in (*mine, *theirs))))
+    parts = sorted(set.intersection(*(set(known) for known in (*mine, *theirs))) - {STARTED})
     differing = {part: pair for part in parts if (pair := _differ(part, mine, theirs))}
     told = [part for part in differing if part != TEMPLATE] or list(differing)
+    changed = _changed_between(frames, facts, these, others)
+    if changed.said and told in ([], [TEMPLATE]):
+        return changed
     if told:
         return _other_manifest(differing, told[:_SHOWN], facts, these, others)
     same = [part for part in parts if part != TEMPLATE and len({known[part].values for known in mine + theirs}) == 1]
@@ -124,13 +140,42 @@ def _manifests(frames: Frames, these: Sequence[str], others: Sequence[str]) -> B
 def _differ(
     part: str, mine: Sequence[dict[str, _Fact]], theirs: Sequence[dict[str, _Fact]]
 ) -> tuple[str, str] | None:  # fmt: skip
-    """Return the values on both sides where no replica of one has one of the other's; of equal images the digests."""
-    sides = [frozenset[str]().union(*(known[part].values for known in side)) for side in (mine, theirs)]
-    if part == IMAGE and sides[0] == sides[1]:
-        sides = [frozenset[str]().union(*(known[part].digests for known in side)) for side in (mine, theirs)]
-    if not sides[0] or not sides[1] or sides[0] & sides[1]:
+    """Return what each replica of one side has and none of the other; of equal images the digests."""
+    sides = [[known[part].values for known in side] for side in (mine, theirs)]
+    if part == IMAGE and set(sides[0]) == set(sides[1]):
+        sides = [[known[part].digests for known in side] for side in (mine, theirs)]
+    all_mine, all_theirs = (frozenset[str]().union(*side) for side in sides)
+    own = all_mine - all_theirs, all_theirs - all_mine
+    if not all(values & only for side, only in zip(sides, own, strict=True) for values in side):
         return None
-    return listed(sorted(sides[0]), _SHOWN), listed(sorted(sides[1]), _SHOWN)
+    return listed(sorted(own[0]), _SHOWN), listed(sorted(own[1]), _SHOWN)
+
+
+def _changed_between(frames: Frames, facts: _Facts, these: Sequence[str], others: Sequence[str]) -> Beside:
+    """Return a ConfigMap of all these replicas that was changed after those of one side had started, and before others.
+
+    A process reads its variables when it starts, and most their files.
+    """
+    known = [[r for r in side if r in facts] for side in (these, others)]
+    every = [facts[r] for side in known for r in side]
+    if not all(CONFIG_MAP in fact and STARTED in fact for fact in every):
+        return Beside()
+    shared = frozenset.intersection(*(fact[CONFIG_MAP].values for fact in every))
+    rows = frames.platform.filter((pl.col("reason") == MANIFEST + CHANGED) & pl.col("version").is_in(sorted(shared)))
+    mine, theirs = ([facts[r][STARTED].ts for r in side] for side in known)
+    for ts, source, line, name in rows.select(*_PLACE, "version").reverse().iter_rows():
+        before = max(mine) < ts <= min(theirs)
+        if before or max(theirs) < ts <= min(mine):
+            return _of_change(these, name, Evidence(source, line, ts, f"ConfigMap {name} changed"), before=before)
+    return Beside()
+
+
+def _of_change(these: Sequence[str], name: str, change: Evidence, *, before: bool) -> Beside:
+    names = f"The pods of {listed(these)}" if len(these) > 1 else f"The pod of {these[0]}"
+    order = ("before", "the old one", "after") if before else ("after", "the new one", "before")
+    said = f"{names} started {order[0]} ConfigMap {name} changed ({change.time:%Y-%m-%d %H:%M:%S} UTC), so with"
+    said += f" {order[1]}; the others {order[2]} it."
+    return Beside((said,), (change,), numbers={"manifest_differs": CHANGED, "manifest_value": name})
 
 
 def _other_manifest(
