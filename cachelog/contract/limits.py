@@ -119,6 +119,7 @@ class Limits:
     clock_pauses: float = 6.0  # ... so many of its mean pauses between lines: by chance e^-6
     clock_rollouts: int = 2  # by one alone, it was just earlier
     clock_step_s: float = 600.0  # files put together in the wrong order go back by more
+    clock_slack_zone_s: float = 300.0  # a third of a quarter of an hour: three signs so near to one zone mean it
     clock_zone_s: float = 1740.0  # half an hour, nearly: the smallest difference of time zones there is
 
     # -- load-failure, replica-restart --------------------------------------------------------
