@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import patch
 
 import polars as pl
 
 from cachelog import rooms
+from cachelog.contract.events import Events
+from cachelog.ingest.doubles import DROPPED, Once
 from cachelog.ingest.stage import Asked, Staged, stage
 
 
 def read(path: Path | str, tz: str = "UTC") -> Staged:
     """Stage one path with every dialect and envelope."""
     return stage([str(path)], rooms.dialects(), rooms.envelopes(), Asked(tz=tz))
+
+
+def read_apart(path: Path | str) -> Staged:
+    """Stage inputs that say the same, each as a log of its own."""
+
+    def all_(bulk: Events, rare: pl.DataFrame, sizes: object, names: object) -> Once:
+        return Once(bulk, rare, pl.DataFrame(schema=DROPPED), {})
+
+    with patch("cachelog.ingest.staged.once", all_):
+        return read(path)
 
 
 def read_lines(folder: Path, *lines: str | bytes, name: str = "app.log", tz: str = "UTC") -> Staged:

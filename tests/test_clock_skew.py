@@ -109,3 +109,38 @@ def test_a_clock_that_was_set_back_is_told_and_a_late_batch_is_not():
 def test_the_end_of_one_file_before_the_start_of_it_is_a_wrong_order_of_files():
     mine = lookups("r2", "1", 0, HOUR)
     assert not found("clock-skew", [*mine[1800:], *mine[:1800]])
+
+
+def fleet_with_a_rollout(zone, *, lookups_off=None, at=(1800.0, 20.0), many=4):
+    """Logs that were fetched one after the other, of replicas that all load version 2, r1 in a zone of its own."""
+    names = R[:many]
+    begun, pause = at
+    events = [e for e in apart(rate=0.5) if e.replica in names]
+    loads = [E(begun + pause * i, "load", r, "2", "m") for i, r in enumerate(names)]
+    fetched = [replace(e, at=e.at + 40.0 * names.index(e.replica)) for e in events]
+    off = zone if lookups_off is None else lookups_off
+    moved = [replace(e, at=e.at + off) if e.replica == "r1" else e for e in fetched]
+    return moved + [replace(e, at=e.at + zone) if e.replica == "r1" else e for e in loads]
+
+
+@pytest.mark.parametrize("zone", [19_800.0, -28_800.0, 3600.0])
+@pytest.mark.parametrize("many", [3, 5])
+def test_a_replica_in_another_zone_is_found_by_a_rollout_that_it_shares(zone, many):
+    (finding,) = found("clock-skew", fleet_with_a_rollout(zone, many=many))
+    assert (finding.replicas, finding.severity, finding.confidence) == (("r1",), Severity.MEDIUM, Confidence.HIGH)
+    assert finding.numbers["offset_seconds"] == zone
+    assert ("behind" in finding.title) == (zone < 0) and "time zone" in finding.summary
+    assert [e.role for e in finding.evidence] == ["version 2 on r1"]
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        fleet_with_a_rollout(5000.0),  # no zone
+        fleet_with_a_rollout(0.0, lookups_off=3600.0),  # a log that was fetched an hour later
+        fleet_with_a_rollout(3600.0, lookups_off=0.0),  # a rollout that was an hour later
+        fleet_with_a_rollout(0.0),
+    ],
+)
+def test_one_sign_alone_is_no_zone(events):
+    assert not found("clock-skew", events)

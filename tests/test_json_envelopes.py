@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from tests import wrapping_json as wraps
-from tests.reading import events, read, read_lines
+from tests.reading import events, read_apart, read_lines
 from tests.test_laws_ingest import LOCUS, SAMPLES
 from tests.wrapping import POD, WRAPPERS
 from tests.wrapping_json import JSON_WRAPPERS
@@ -54,7 +54,7 @@ def _same(folder, lines, name, wrap, others):
     bare = told(events(read_lines(folder.parent, *lines, name=f"{folder.name}.log")))
     for place, other in enumerate(others):
         (folder / f"{place}.log").write_text("".join(f"{wrap(other(line))}\n" for line in lines))
-    staged = read(folder)
+    staged = read_apart(folder)
     assert len(staged.inputs) == len(others)
     for source, found in enumerate(staged.inputs):
         assert told(events(staged).filter(pl.col("source") == source)).equals(bare), found.path

@@ -17,7 +17,7 @@ from cachelog.contract import jsonlines, opening
 from cachelog.contract.limits import DEFAULT
 from cachelog.ingest import stage as staging
 from cachelog.ingest.claim import Layouts
-from tests.reading import events, read, read_lines
+from tests.reading import events, read, read_apart, read_lines
 from tests.wrapping import NODE_TOOLS, TIME, WRAPPERS, cri, docker_json
 
 DIALECTS, ENVELOPES = rooms.dialects(), rooms.envelopes()
@@ -93,7 +93,7 @@ def test_envelopes_change_nothing_but_locus_and_clock(tmp_path, outer):
     for names in (found := combinations(outer)):
         body = "".join(f"{line}\n" for line in wrapped_in(names, lines))
         (folder / f"{'+'.join(names)}.log").write_text(body)
-    inside = read(folder)
+    inside = read_apart(folder)
     assert len(inside.inputs) == len(found)
     for source, books in enumerate(inside.inputs):
         mine = events(inside).filter(pl.col("source") == source)

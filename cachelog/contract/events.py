@@ -19,6 +19,10 @@ from cachelog.contract.event import EVENT
 #: Columns of EVENT that lines say in words; the others differ from line to line.
 SAID = ("op", "cache", "outcome", "model", "version", "digest", "reason", "n")
 ROWS: pl.Schema = pl.Schema({n: t for n, t in EVENT.items() if n not in SAID} | {"said": pl.UInt32()})
+#: What was assumed of the time of an event, until all inputs together tell (ingest/settle.py): bits.
+NAIVE, YEARLESS, FOLLOWING = 1, 2, 4  # it had no zone, no year, none at all: then it is that of the event before
+READ: pl.Schema = pl.Schema(dict(ROWS) | {"clock": pl.UInt8()})
+RARE: pl.Schema = pl.Schema(dict(EVENT) | {"clock": pl.UInt8()})
 TOLD: pl.Schema = pl.Schema({name: EVENT[name] for name in SAID})
 
 

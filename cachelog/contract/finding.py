@@ -16,8 +16,9 @@ from cachelog.contract.counted import Counted
 SCHEMA = "cachelog.report/1"
 
 #: InputReport.signs: of the first lines of an input that give no events, how many bear a level, and one of INFO or
-#: below; and, behind the last, how lines say themselves that others are left out.
-LEVELS, LOW, SAMPLED = "level", "low level", "sampled: "
+#: below; behind the next, how lines say themselves that others are left out; behind the last, how many seconds the
+#: times of lines are ahead by those of their envelopes ("" for nothing sure), and after a blank the replica.
+LEVELS, LOW, SAMPLED, ZONE = "level", "low level", "sampled: ", "zone: "
 
 
 class Severity(IntEnum):

@@ -38,6 +38,14 @@ class Limits:
     double_same: float = 0.7  # of what the bigger one says: it is the same log, not one of several in it
     double_copies: int = 16  # inputs that tell one line; more is a coarse clock
 
+    # -- zones and years ----------------------------------------------------------------------
+    zone_step_s: float = 900.0  # zones differ by whole quarters of an hour
+    zone_early_s: float = 1.0  # an envelope is not written before its line, but its time may be cut to whole seconds
+    zone_late_s: float = 30.0  # collectors take seconds; with more a wrong quarter of an hour gets near
+    zone_share: float = 0.9  # of the lines looked at agree on one zone
+    zone_lines: int = 3  # ... and are so many at least: one may agree by chance (31 of 900)
+    year_slack_s: float = 86_400.0  # inputs of one set overlap, or nearly
+
     # -- what logs cannot tell ----------------------------------------------------------------
     level_lines: int = 20  # among the first ones that bear a level: by chance not all are warnings
     level_events: float = 0.1  # of the lines: with more, lookups are logged as they are
@@ -111,6 +119,7 @@ class Limits:
     clock_pauses: float = 6.0  # ... so many of its mean pauses between lines: by chance e^-6
     clock_rollouts: int = 2  # by one alone, it was just earlier
     clock_step_s: float = 600.0  # files put together in the wrong order go back by more
+    clock_slack_zone_s: float = 300.0  # a third of a quarter of an hour: three signs so near to one zone mean it
     clock_zone_s: float = 1740.0  # half an hour, nearly: the smallest difference of time zones there is
 
     # -- load-failure, replica-restart --------------------------------------------------------

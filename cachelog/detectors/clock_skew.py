@@ -12,9 +12,10 @@ Why it matters
 How it decides
     By neighbours: in a file that several replicas write, lines that stand together were written together; its own bear
     another time, by nearly the same everywhere in the file. By ends: its log begins and ends as much earlier or later
-    than the logs of at least half of the fleet, which begin and end together. By rollouts: at two or more, ten minutes
-    apart, that the others made within seconds, it was off by the same. By a step: its time goes back once, by 20
-    seconds to ten minutes, and runs on from there. At least 20 seconds, by three replicas or more.
+    than the logs of at least half of the fleet, which begin and end together. By a zone: its log begins, ends and
+    shows rollouts by the same quarters of an hour, half an hour at least, up to five minutes. By rollouts: at two or
+    more, ten minutes apart, that the others made within seconds, it was off by the same. By a step: its time goes back
+    once, by 20 seconds to ten minutes, and runs on from there. At least 20 seconds, by three replicas or more.
 
 When it stays quiet
     Lines that are late, which stand out of order among the replica's own; replicas that only began later or ended
@@ -46,9 +47,11 @@ from cachelog.metrics.lines import any_line
 _HOW = {
     "neighbours": "the lines beside its own in the same file bear other times",
     "ends": "its log begins and ends as much {way} than those of {n} others, which begin and end together",
+    "zone": "it begins, ends and follows {n} rollouts of the others by whole quarters of an hour {way}, "
+    "as in another time zone",
     "rollouts": "at {n} rollouts that the others made at the same moment it was as much {way}",
 }
-_RANK = ("neighbours", "ends", "rollouts", "step")  # best first
+_RANK = ("neighbours", "ends", "zone", "rollouts", "step")  # best first
 
 
 def detect(events: Events, frames: Frames, limits: Limits) -> list[Finding]:
@@ -90,7 +93,7 @@ def _severity(best: Offset, limits: Limits) -> Severity:
 def _confidence(best: Offset, signs: int) -> Confidence:
     if best.sign == "rollouts":
         return Confidence.LOW
-    return Confidence.HIGH if best.sign == "neighbours" or signs > 1 else Confidence.MEDIUM
+    return Confidence.HIGH if best.sign in ("neighbours", "zone") or signs > 1 else Confidence.MEDIUM
 
 
 def _numbers(mine: Sequence[Offset], best: Offset) -> dict[str, Number]:

@@ -47,6 +47,8 @@ _RECORD = (
     r"#+ [0-9a-z]",
     r"\([A-Za-z][A-Za-z0-9_ =]* pid=[0-9]+",  # servers of language models
     r"Reqid: |\[GIN\] [0-9]| +model_id: |(?:slot|srv) +[a-z_]+: |main: ",
+    r"(?:systemd-journald\[[0-9]+\]: )?Suppressed [0-9]+ messages |im(?:journal|uxsock)[:\[ ]",
+    r"/dev/kmsg |Error L1[01] \(",
     r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) +[A-Z0-9]",
 )
 _RECORDS = "|".join(_RECORD)

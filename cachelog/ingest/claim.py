@@ -16,8 +16,7 @@ import numpy.typing as npt
 import polars as pl
 
 from cachelog.contract.dialect import PARSED, UNWRAPPED
-from cachelog.contract.event import EVENT
-from cachelog.contract.events import ROWS
+from cachelog.contract.events import RARE, READ
 from cachelog.contract.layout import Layout
 from cachelog.dialects import json_app
 from cachelog.ingest import json_scan, plain, sorting, texts
@@ -96,7 +95,7 @@ class _Reading:
 class UnitRead:
     """A unit read: its events, and its books.
 
-    `bulk` are ROWS with the vocabulary of their `said`; `rare` (EVENT) are all other events. `late` is the time of the
+    `bulk` are READ with the vocabulary of their `said`; `rare` (RARE) are all other events. `late` is the time of the
     last event of the last input; `untimed`: events before the first that has a time have none.
     """
 
@@ -121,7 +120,7 @@ def read_unit(unit: Unit, reader: Reader) -> UnitRead:
     found = [pair for part in said for pair in conform(part, newest.gather(part.rows["row"]), zone, meanings)]
     events = pl.concat([pl.DataFrame(schema=CONFORMED), *(rows for rows, _ in found)])
     books.state[events["row"].to_numpy()] = EVENTS
-    placed, assumed = place(events, innermost(reading.around, books), source, line, reader.inputs)
+    placed, facts = place(events, innermost(reading.around, books), source, line, reader.inputs)
     timed = _timed(placed)
     parts = zip(_cut(timed, [rows.height for rows, _ in found]), [words for _, words in found], strict=True)
     bulk, rare = _split(parts)
@@ -129,7 +128,7 @@ def read_unit(unit: Unit, reader: Reader) -> UnitRead:
     late = (
         mine.sort("line" if len(source) > unit.rows else "row", maintain_order=True)["ts"][-1] if mine.height else None
     )
-    return UnitRead(bulk, rare, late, bool(timed["ts"].null_count()), books.closed(assumed))
+    return UnitRead(bulk, rare, late, bool(timed["ts"].null_count()), books.closed(facts.assumed, facts.votes))
 
 
 def _plain(unit: Unit, reading: _Reading) -> UnitRead | None:
@@ -167,13 +166,13 @@ def _split(
 ) -> tuple[tuple[tuple[pl.DataFrame, Vocabulary], ...], pl.DataFrame]:
     """Keep apart what comes by the million and what does not."""
     bulk: list[tuple[pl.DataFrame, Vocabulary]] = []
-    rare = [pl.DataFrame(schema=EVENT)]
+    rare = [pl.DataFrame(schema=RARE)]
     for rows, words in parts:
         many = words.bulk[rows["said"].to_numpy()]
         if not many.all():
             few = rows.filter(pl.Series(~many))
-            rare.append(few.drop("op").hstack(words.table[few["said"]]).select(list(EVENT)))
-        mine = rows.select(list(ROWS))
+            rare.append(few.drop("op").hstack(words.table[few["said"]]).select(list(RARE)))
+        mine = rows.select(list(READ))
         bulk.append((mine if many.all() else mine.filter(pl.Series(many)), words))
     return tuple(bulk), pl.concat(rare)
 

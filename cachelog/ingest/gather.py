@@ -9,8 +9,8 @@ from pathlib import Path
 import polars as pl
 
 from cachelog.contract.errors import UsageError
-from cachelog.contract.event import EVENT, TS
-from cachelog.contract.events import Events, Part, ordered
+from cachelog.contract.event import TS
+from cachelog.contract.events import RARE, Events, Part, ordered
 from cachelog.ingest import store
 from cachelog.ingest.claim import UnitRead
 from cachelog.ingest.meaning import Vocabulary
@@ -61,8 +61,8 @@ class Gathered:
         return Events((*self._parts, *self._closed()))
 
     def rare(self) -> pl.DataFrame:
-        """Return all other events (EVENT), in the order of the lines."""
-        return pl.concat([pl.DataFrame(schema=EVENT), *self._rare])
+        """Return all other events (RARE), in the order of the lines."""
+        return pl.concat([pl.DataFrame(schema=RARE), *self._rare])
 
     def _closed(self) -> list[Part]:
         return [ordered(pl.concat(rows, rechunk=False), self._words[key].table) for key, rows in self._rows.items()]

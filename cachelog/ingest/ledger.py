@@ -21,6 +21,8 @@ _COUNTERS = ("read_as", "wrapped", "assumed", "signs")
 _UNREAD = 3  # lines of each input that `inspect` cites
 
 
+_Facts = tuple[tuple[int, str, int], ...]
+
 #: What counts of a line that holds many records: the first of these that one of them is.
 _TELLING = (EVENTS, BAD, UNCLAIMED, QUIET, JOINED)
 
@@ -87,12 +89,12 @@ class Rows:
         said: npt.NDArray[np.bool_] = found[rows]
         return said
 
-    def closed(self, assumed: tuple[tuple[int, str, int], ...]) -> UnitBooks:
+    def closed(self, assumed: _Facts, votes: _Facts = ()) -> UnitBooks:
         """Return the books of the unit: what is told of a line is what is told of the records in it."""
         if len(self.source) > self.lines:
             self._sum_up()
         line = slice(self.lines)
-        return UnitBooks(self.source[line], self.state[line], self.format[line], self.envelope[line], assumed)
+        return UnitBooks(self.source[line], self.state[line], self.format[line], self.envelope[line], assumed, votes)
 
     def _sum_up(self) -> None:
         line, weight = self.of_lines()[self.lines :], np.argsort(_TELLING)[self.state[self.lines :]]
@@ -110,7 +112,8 @@ class UnitBooks:
     state: npt.NDArray[np.uint8]
     format: npt.NDArray[np.int16]  # index into Books.formats, -1 for none
     envelope: npt.NDArray[np.int16]
-    assumed: tuple[tuple[int, str, int], ...]  # source, what, how many events
+    assumed: _Facts  # source, what, how many events
+    votes: _Facts = ()  # likewise: zones that envelopes tell
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,7 @@ class Books:
     signs: dict[int, Counter[str]] = field(default_factory=dict)  # what the first lines show (signs.py)
     unread: dict[int, list[Evidence]] = field(default_factory=dict)  # the first lines that were not understood
 
-    def note(self, signs: Sequence[tuple[int, str, int]]) -> None:
+    def note(self, signs: _Facts) -> None:
         """Add what the first lines of inputs show: input, what, how many lines."""
         for source, what, many in signs:
             self.signs.setdefault(source, Counter())[what] += many
@@ -159,6 +162,7 @@ class Books:
             _count(self.wrapped, source, unit.envelope[mine], self.envelopes)
         for source, what, many in unit.assumed:
             self.assumed.setdefault(source, Counter())[what] += many
+        self.note(unit.votes)
 
     def told(self, source: int) -> dict[str, object]:
         """Return what is known of an input, for the cache."""

@@ -13,14 +13,14 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from cachelog.contract.event import EVENT, LABEL
-from cachelog.contract.events import ROWS
+from cachelog.contract.event import LABEL
+from cachelog.contract.events import RARE, READ
 from cachelog.ingest.meaning import Meanings, Vocabulary
 from cachelog.ingest.said import Said
 
 _PLAIN = frozenset(("row", "said", "ts", "replica", "key", "ms", "seconds"))
 
-#: Rows (of the unit) that are events, those of them that come by the million (ROWS), the others (EVENT), and the time
+#: Rows (of the unit) that are events, those of them that come by the million (READ), the others (RARE), and the time
 #: of the last.
 Plain = tuple[npt.NDArray[np.uint32], pl.DataFrame, pl.DataFrame, Vocabulary, datetime | None]
 
@@ -46,12 +46,12 @@ def read(said: Said, source: int, line0: int, meanings: Meanings) -> Plain | Non
 
 
 def _rare(full: pl.DataFrame, few: npt.NDArray[np.bool_], vocabulary: Vocabulary) -> pl.DataFrame:
-    """Return the marked rows as EVENT; most blocks hold none."""
+    """Return the marked rows as RARE; most blocks hold none."""
     if not few.any():
-        return pl.DataFrame(schema=EVENT)
+        return pl.DataFrame(schema=RARE)
     marked = full.filter(pl.Series(few))
     of_one = pl.when(pl.col("op") != "rollout").then("replica").alias("replica")
-    return marked.hstack(vocabulary.table[marked["said"]]).with_columns(of_one).select(list(EVENT))
+    return marked.hstack(vocabulary.table[marked["said"]]).with_columns(of_one).select(list(RARE))
 
 
 def _meant(rows: pl.DataFrame, vocabulary: Vocabulary, place: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
@@ -64,7 +64,7 @@ def _meant(rows: pl.DataFrame, vocabulary: Vocabulary, place: npt.NDArray[np.uin
 
 
 def _full(rows: pl.DataFrame, meant: npt.NDArray[np.uint32], source: int, line0: int) -> pl.DataFrame:
-    """Return ROWS of all lines."""
+    """Return READ of all lines."""
     height = rows.height
     columns = {
         "ts": rows["ts"],
@@ -74,8 +74,9 @@ def _full(rows: pl.DataFrame, meant: npt.NDArray[np.uint32], source: int, line0:
         "key": rows["key"] if "key" in rows.columns else pl.Series([None], dtype=pl.UInt64).new_from_index(0, height),
         "seconds": _seconds(rows),
         "said": pl.Series(meant),
+        "clock": pl.Series([0], dtype=pl.UInt8).new_from_index(0, height),
     }
-    return pl.DataFrame(columns).cast({"ts": ROWS["ts"], "seconds": pl.Float64()})
+    return pl.DataFrame(columns).cast({"ts": READ["ts"], "seconds": pl.Float64()})
 
 
 def _seconds(rows: pl.DataFrame) -> pl.Series:

@@ -17,7 +17,7 @@ from typing import BinaryIO
 import polars as pl
 
 from cachelog.contract.limits import Limits
-from cachelog.ingest import json_scan, records
+from cachelog.ingest import json_scan, records, settle
 from cachelog.ingest.claim import Reader, read_unit
 from cachelog.ingest.discover import Source
 from cachelog.ingest.lines import Segment, Unit
@@ -74,11 +74,14 @@ def _timer(raw: BinaryIO, size: int, index: int, reader: Reader) -> _Time:
 
 
 def _first(data: bytes, index: int, reader: Reader) -> datetime | None:
-    """Return the time of the first event of some lines."""
+    """Return the time of the first event of some lines; None also where it may be moved when all is read."""
     unit = Unit(memoryview(data), (Segment(0, index, 1),), json_scan.newlines(data))
     read = read_unit(unit, reader)
-    parts = [read.rare.select("line", "ts"), *(rows.select("line", "ts") for rows, _ in read.bulk)]
+    columns = ["line", "ts", "clock"]
+    parts = [read.rare.select(columns), *(rows.select(columns) for rows, _ in read.bulk)]
     timed = pl.concat(parts).drop_nulls("ts").sort("line")
+    if settle.open_year(timed["clock"]) or settle.other_zone(read.books.votes):
+        return None
     first = timed["ts"][0] if timed.height else None
     return first if isinstance(first, datetime) else None
 

@@ -12,7 +12,7 @@ import cachelog
 from cachelog.contract import wire
 from cachelog.contract.errors import UsageError
 from cachelog.contract.event import EVENT, LABEL, LOST
-from cachelog.contract.events import Events, Part, packed
+from cachelog.contract.events import RARE, Events, Part, packed
 from cachelog.contract.finding import InputReport
 from cachelog.contract.platform import ANY
 from cachelog.ingest import store
@@ -20,6 +20,7 @@ from cachelog.ingest.carry import carry_versions, settle_caches
 from cachelog.ingest.counters import counted, scraped
 from cachelog.ingest.discover import Source, named, rotated
 from cachelog.ingest.doubles import once
+from cachelog.ingest.settle import settle
 
 _SCHEMA = "cachelog.staged/1"
 _Marks = Mapping[int, Sequence[tuple[int, int]]]
@@ -27,7 +28,7 @@ _Marks = Mapping[int, Sequence[tuple[int, int]]]
 
 @dataclass(frozen=True)
 class Read:
-    """Events as they were read, by input: versions that another line names, and names of files, are not in yet."""
+    """Events as they were read (READ, RARE): what other lines or inputs tell of them is not in yet."""
 
     bulk: Events
     rare: pl.DataFrame
@@ -81,11 +82,14 @@ class Staged:
 
 def assembled(read: Read, keep: Callable[[], None] = lambda: None) -> Staged:
     """Return what was read with what only all of it together tells."""
-    carried = _carried(read.rare, read.sources)
-    told = once(settle_caches(read.bulk), carried, [i.events for i in read.inputs], [s.fallback for s in read.sources])
+    settled = settle(read.bulk, read.rare, read.inputs)
+    carried = _carried(settled.rare, read.sources)
+    told = once(
+        settle_caches(settled.bulk), carried, [i.events for i in read.inputs], [s.fallback for s in read.sources]
+    )
     sources = [replace(s, fallback=told.names.get(at, s.fallback)) for at, s in enumerate(read.sources)]
     bulk, rare = _counted(*_named(told.bulk, told.rare, sources), sources)
-    return Staged(bulk, rare, read, _quieted(read.inputs, told.dropped), told.dropped, keep)
+    return Staged(bulk, rare, read, _quieted(settled.inputs, told.dropped), told.dropped, keep)
 
 
 def _quieted(inputs: Sequence[InputReport], dropped: pl.DataFrame) -> tuple[InputReport, ...]:
@@ -179,7 +183,7 @@ def _together(reads: Sequence[Read]) -> Read:
     names = named([source.place for source in sources])
     return Read(
         Events(tuple(part for bulk, _ in moved for part in bulk.parts)),
-        pl.concat([pl.DataFrame(schema=EVENT), *(rare for _, rare in moved)]),
+        pl.concat([pl.DataFrame(schema=RARE), *(rare for _, rare in moved)]),
         tuple(replace(source, fallback=name) for source, name in zip(sources, names, strict=True)),
         tuple(reads[at].inputs[index] for _, at, index in every),
         any(read.partial for read in reads),

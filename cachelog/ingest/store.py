@@ -12,8 +12,8 @@ from pathlib import Path
 
 import polars as pl
 
-from cachelog.contract.event import EVENT, LABEL
-from cachelog.contract.events import ROWS, TOLD, Events, Part
+from cachelog.contract.event import LABEL
+from cachelog.contract.events import RARE, READ, TOLD, Events, Part
 
 _ROW_GROUP = 1 << 18
 _META = "meta.json"
@@ -58,12 +58,12 @@ def load(folder: Path) -> tuple[Events, pl.DataFrame]:
     for path in sorted(folder.glob("rows-*.parquet")):
         words = pl.read_parquet(folder / path.name.replace("rows", "words")).select(_typed(TOLD))
         parts.append(Part(_rows(path), words))
-    return Events(tuple(parts)), pl.read_parquet(folder / _RARE).select(_typed(EVENT))
+    return Events(tuple(parts)), pl.read_parquet(folder / _RARE).select(_typed(RARE))
 
 
 def _rows(path: Path) -> pl.LazyFrame:
     return pl.scan_parquet(path, cache=False).select(
-        pl.col(name).cast(LABEL) if dtype == LABEL else pl.col(name) for name, dtype in ROWS.items()
+        pl.col(name).cast(LABEL) if dtype == LABEL else pl.col(name) for name, dtype in READ.items()
     )
 
 

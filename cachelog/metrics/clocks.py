@@ -1,8 +1,9 @@
 """How far a replica's clock is from those of the others, by what its log shows of both (NOVEL 6).
 
-Three signs. Neighbours: in a file that several replicas write, lines that stand together were written together. Ends:
+Signs. Neighbours: in a file that several replicas write, lines that stand together were written together. Ends:
 logs of a fleet that were cut at the same moments begin and end together, so one that is shifted at both ends by the
 same has another clock. Rollouts: what all others do at the same moments, one does as much earlier or later each time.
+Zone: both ends and a rollout are off by the same quarters of an hour, if less exactly.
 Lines that are only late are told from a clock by standing out of order among the replica's own.
 """
 
@@ -21,7 +22,7 @@ from cachelog.contract.events import Events
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
 
-Sign = Literal["neighbours", "ends", "rollouts", "step"]
+Sign = Literal["neighbours", "ends", "zone", "rollouts", "step"]
 
 _BLOCK = 64  # lines that stand together
 _SAMPLE = 300_000  # lookups of long logs that are looked at
@@ -56,6 +57,7 @@ def offsets(events: Events, frames: Frames, limits: Limits) -> list[Offset]:
     found = [
         *_neighbours(blocks, frames, limits),
         *_ends(frames, limits),
+        *_zones(frames, limits),
         *_rollouts(frames, limits),
         *_steps(blocks, frames, limits),
     ]
@@ -124,8 +126,8 @@ def _ends(frames: Frames, limits: Limits) -> Iterator[Offset]:
     lives = _lives(frames, limits)
     if len(lives) < limits.clock_peers:
         return
-    first, last, pause = (np.array([life[i] for life in lives.values()]) for i in range(3))
-    begun, ended = first - np.median(first), last - np.median(last)
+    begun, ended = _shifts(lives)
+    pause = np.array([life[2] for life in lives.values()])
     slack = limits.clock_slack_ends_s + limits.clock_pauses * pause
     with_most = (np.abs(begun) <= slack) & (np.abs(ended) <= slack)
     if 2 * with_most.sum() < len(lives) or with_most.sum() < 2:
@@ -135,6 +137,12 @@ def _ends(frames: Frames, limits: Limits) -> Iterator[Offset]:
     for name, by, open_, odd in zip(lives, off.tolist(), slack.tolist(), shifted.tolist(), strict=True):
         if odd:
             yield Offset(name, "ends", by, open_, int(with_most.sum()), ())
+
+
+def _shifts(lives: Mapping[str, tuple[float, float, float]]) -> tuple[_Floats, _Floats]:
+    """Return by how much each log begins, and ends, later than the median one."""
+    first, last, _ = (np.array([life[i] for life in lives.values()]) for i in range(3))
+    return first - np.median(first), last - np.median(last)
 
 
 def _lives(frames: Frames, limits: Limits) -> Mapping[str, tuple[float, float, float]]:
@@ -150,26 +158,63 @@ def _lives(frames: Frames, limits: Limits) -> Mapping[str, tuple[float, float, f
     return lives
 
 
+def _zones(frames: Frames, limits: Limits) -> Iterator[Offset]:
+    """Yield the replicas that begin, end and follow rollouts by the same quarters of an hour earlier or later.
+
+    Each alone has other reasons: a replica that came later, a log that was fetched later, a rollout that took long.
+    """
+    lives = _lives(frames, limits)
+    if len(lives) < limits.clock_peers:
+        return
+    shifts = dict(zip(lives, zip(*_shifts(lives), strict=True), strict=True))
+    shared = _shared(frames, limits.clock_peers)
+    near = pl.col("off").abs() <= limits.clock_slack_zone_s
+    odd = shared.filter((near.mean().over(_MOVE) >= 0.5) & (pl.col("off").abs() >= limits.clock_zone_s))
+    for rows in odd.sort("replica", "t").partition_by("replica", maintain_order=True):
+        replica, offs = rows["replica"][0], rows["off"].to_numpy()
+        zone = round(float(np.median(offs)) / limits.zone_step_s) * limits.zone_step_s
+        apart = np.abs(np.array([*offs, *shifts.get(replica, (np.inf,))]) - zone)
+        if apart.max() <= limits.clock_slack_zone_s:
+            yield Offset(
+                replica, "zone", zone, float(apart.max()), _far_apart(rows["t"].to_list(), limits), _cited(rows)
+            )
+
+
+_MOVE = ["op", "model", "version"]
+
+
+def _shared(frames: Frames, least: int) -> pl.DataFrame:
+    """Return changes that so many replicas make once each, with t, seconds since the start, and off, since the median.
+
+    A line of a rollout is of no replica, but in a log of one alone it shows its clock.
+    """
+    changes = frames.changes.filter(pl.col("op").is_in(["rollout", "load", "flush"])).drop_nulls(["model", "ts"])
+    owners = frames.changes.drop_nulls("replica").group_by("source").agg(
+        _only=pl.when(pl.col("replica").n_unique() == 1).then(pl.col("replica").first())
+    )  # fmt: skip
+    named = changes.join(owners, on="source", how="left").with_columns(replica=pl.coalesce("replica", "_only"))
+    seen = named.drop_nulls("replica")
+    once = seen.filter(pl.len().over(*_MOVE, "replica") == 1)
+    t = (pl.col("ts") - frames.start).dt.total_microseconds() / 1e6
+    shared = once.with_columns(t=t).filter(pl.len().over(_MOVE) >= least)
+    return shared.with_columns(off=pl.col("t") - pl.col("t").median().over(_MOVE))
+
+
 def _rollouts(frames: Frames, limits: Limits) -> Iterator[Offset]:
     """Yield the replicas that are off by the same at rollouts which all others make at the same moment."""
-    ops = ["rollout", "load", "flush"]
-    seen = frames.changes.filter(pl.col("op").is_in(ops)).drop_nulls(["replica", "model"])
-    once = seen.filter(pl.len().over("op", "model", "version", "replica") == 1)
-    keys = ["op", "model", "version"]
-    t = (pl.col("ts") - frames.start).dt.total_microseconds() / 1e6
-    shared = once.with_columns(t=t).filter(pl.len().over(keys) > limits.clock_peers)
-    if shared.is_empty():
-        return
-    off = shared.with_columns(off=pl.col("t") - pl.col("t").median().over(keys))
-    tight = off.with_columns(most=(pl.col("off").abs() <= limits.clock_slack_ends_s).mean().over(keys))
+    off = _shared(frames, limits.clock_peers + 1)
+    tight = off.with_columns(most=(pl.col("off").abs() <= limits.clock_slack_ends_s).mean().over(_MOVE))
     odd = tight.filter((pl.col("most") >= 0.5) & (pl.col("off").abs() >= limits.clock_off_s)).sort("replica", "t")
     for rows in odd.partition_by("replica", maintain_order=True):
         apart = _far_apart(rows["t"].to_list(), limits)
         by, width = float(np.median(rows["off"].to_numpy())), float(np.ptp(rows["off"].to_numpy())) / 2
         if apart >= limits.clock_rollouts and width <= limits.clock_slack_ends_s:
-            lines = rows.select("source", "line", "ts", "version").head(2).iter_rows()
-            cited = tuple(Cited(s, n, ts, f"version {v} on {rows['replica'][0]}") for s, n, ts, v in lines)
-            yield Offset(rows["replica"][0], "rollouts", by, width, apart, cited)
+            yield Offset(rows["replica"][0], "rollouts", by, width, apart, _cited(rows))
+
+
+def _cited(rows: pl.DataFrame) -> tuple[Cited, ...]:
+    lines = rows.select("source", "line", "ts", "version").head(2).iter_rows()
+    return tuple(Cited(s, n, ts, f"version {v} on {rows['replica'][0]}") for s, n, ts, v in lines)
 
 
 def _far_apart(times: Sequence[float], limits: Limits) -> int:
