@@ -26,7 +26,7 @@ from cachelog.contract.limits import DEFAULT, Limits
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import listed
 from cachelog.ingest import cache, json_scan
-from cachelog.ingest.cite import cite
+from cachelog.ingest.cite import cite, is_picked
 from cachelog.ingest.clock import fixed_offset
 from cachelog.ingest.declared import declared
 from cachelog.ingest.discover import Source, any_pipe, discover
@@ -38,6 +38,7 @@ from cachelog.metrics import residency, windows
 from cachelog.metrics.beside import told_beside
 from cachelog.metrics.causes import by_model, explained
 from cachelog.metrics.sources import lines_of
+from cachelog.origin import Reader, traced
 from cachelog.request import EVERYTHING, Options, noted
 from cachelog.rooms import detectors, dialects, envelopes
 
@@ -139,7 +140,7 @@ def _told(
     """Link and rank what was found, and cite the lines."""
     events, frames = known
     ranked = rank.rank(link(rank.named(found[0]), frames, options.limits))
-    asked = _asked(ranked, options)
+    asked = traced(_asked(ranked, options), _reader(staged, spool), known, options.limits)
     hidden = sum(f.severity > Severity.INFO for f in ranked) - sum(f.severity > Severity.INFO for f in asked)
     causes = explained(events, frames, _fitted(options.limits, frames))
     models = windows.models(frames, by_model(causes, frames))
@@ -313,6 +314,21 @@ def _asked(findings: Sequence[Finding], options: Options) -> list[Finding]:
     kept = kept[: options.top] if options.top is not None else kept
     shown = {f.id for f in kept}
     return [f if f.caused_by in shown else replace(f, caused_by=None) for f in kept]
+
+
+def _reader(staged: Staged, spool: str | None) -> Reader:
+    """Return what reads lines of inputs again, but not those of big packed ones: that takes as long as all of it."""
+
+    def read(wanted: Mapping[int, Sequence[int]]) -> dict[tuple[int, int], str]:
+        found: dict[tuple[int, int], str] = {}
+        for index, numbers in wanted.items():
+            source, marks = staged.sources[index], staged.read.marks.get(index, ())
+            if source.size <= DEFAULT.sought_bytes or is_picked(source, marks):
+                texts = cite(source, sorted(numbers), 0, spool, marks)
+                found |= {(index, line): text for line, text in texts.items()}
+        return found
+
+    return read
 
 
 def _cited(findings: Sequence[Finding], staged: Staged, spool: str | None) -> tuple[Finding, ...]:

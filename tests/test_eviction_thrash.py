@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cachelog.contract.finding import Severity
+from cachelog.contract.finding import Confidence, Severity
 from tests.scenarios import SCENARIOS
 from tests.simulate import CacheRules, Scenario, Step, Traffic, simulate
 from tests.traffic import as_events, found
@@ -34,6 +34,7 @@ def test_where_evictions_leave_no_line_the_time_until_entries_are_gone_tells():
     small = Step(1800.0, "resize", model="m", value=40)
     (finding,) = found("eviction-thrash", as_events(simulate(fleet(small, evictions=False, shared=True), 1)))
     assert finding.model == "m" and finding.numbers["share_of_extra_misses"] > 0.8
+    assert finding.confidence < Confidence.HIGH and "No line tells an eviction" in finding.summary
 
 
 def test_a_cache_that_always_evicted_is_no_incident():

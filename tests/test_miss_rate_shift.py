@@ -469,3 +469,19 @@ def test_the_manual_has_its_headings():
     doc = ast.get_docstring(ast.parse(inspect.getsource(miss_rate_shift))) or ""
     headings = ["What it says", "Why it matters", "How it decides", "When it stays quiet", "What to do"]
     assert [line for line in doc.splitlines() if line in headings] == headings
+
+
+def test_a_flush_of_all_caches_without_a_line_is_told_by_what_was_lost():
+    pods = ("a", "b", "c", "d")
+    traffic = (Traffic("m", ("1",), 8.0, 300),)
+    resident = {(pod, "m"): ("1",) for pod in pods}
+    silent = frozenset({"flush", "evict"})
+    calm = Scenario(pods, traffic, CacheRules(400, 600.0), False, resident, (), 3600.0, unlogged=silent)
+    flush = replace(calm, steps=tuple(Step(1800.0, "flush", pod, "m") for pod in pods))
+    (shift,) = found(RULE, as_events(simulate(flush, 1)))
+    assert "emptied at once" in shift.summary
+    assert shift.numbers["flush_share"] > 0.8
+    assert shift.confidence >= Confidence.MEDIUM
+    small = replace(calm, steps=(Step(1800.0, "resize", model="m", value=40),))
+    (other,) = found(RULE, as_events(simulate(small, 1)))
+    assert other.numbers["flush_share"] is None

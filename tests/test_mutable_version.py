@@ -64,6 +64,27 @@ def test_versions_and_models_have_their_own_digests():
     assert not found("mutable-version", events)
 
 
+def test_builds_of_two_architectures_are_no_label_pushed_again():
+    """Replicas of two kinds keep to their own digest, whichever of them loads first."""
+    kinds = {"a": ONE, "b": TWO, "c": ONE, "d": TWO, "e": ONE}
+    turns = [load(10 * k, pod, digest) for k, (pod, digest) in enumerate(kinds.items())]
+    (told,) = found("mutable-version", [*turns, *END])
+    assert (told.severity, told.confidence) == (Severity.INFO, Confidence.LOW)
+    assert "architectures" in told.summary
+    newer = {ONE: "ab" * 32, TWO: "cd" * 32}
+    later = [load(1800 + 10 * k, pod, newer[digest], "8") for k, (pod, digest) in enumerate(kinds.items())]
+    assert not found("mutable-version", [*turns, *later, *END])
+
+
+def test_one_replica_with_an_old_copy_of_two_models_is_told_of_both():
+    events = [
+        e for m in "mn" for pod, d in (("a", ONE), ("b", ONE), ("c", TWO)) for e in [replace(load(10, pod, d), model=m)]
+    ]
+    assert {(f.model, f.severity) for f in found("mutable-version", [*events, *END])} == {
+        ("m", Severity.MEDIUM), ("n", Severity.MEDIUM)
+    }  # fmt: skip
+
+
 def served(replica, digest, start, end):
     return [replace(e, digest=digest) for e in lookups(replica, "7", start, end, rate=0.2)]
 

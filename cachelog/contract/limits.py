@@ -76,6 +76,10 @@ class Limits:
     stale_critical: float = 0.10  # share of a model's lookups answered by the older version (METHODS §7)
     stale_high: int = 1000  # lookups answered by the older version
 
+    traced: int = 3  # regressions whose patient zero is looked for: the worst
+    traced_replicas: int = 3  # of those that went back, and of those that did not
+    traced_lines: int = 40  # before the load: a start of a server logs about so many
+
     # -- stuck-rollout, version-skew ----------------------------------------------------------
     rollout_grace_s: float = (
         600.0  # a rollout that goes on takes up its next replica sooner (unless its pauses say more)
@@ -146,7 +150,7 @@ class Limits:
     shift_known: float = 0.25  # lookups before, as a share of those after: under it the old level may be a passing low
     shift_same_s: float = 300.0  # onsets of models within this, beside their intervals, are one
     shift_fleet: float = 0.3  # share of the other models that shift too: it is the fleet (METHODS §7)
-    parts_rows: int = 2_000_000  # lookups of a model whose keys are told apart in a change: half a second
+    parts_rows: int = 500_000  # lookups of a model whose keys are told apart in a change: a tenth of a second
     ages_rows: int = 100_000  # lookups of a model whose keys are followed; more are sampled by key
     ages_keyed: float = 0.8  # share of lookups that must have a key
     ages_share: float = 0.5  # of the excess: so much is most of it

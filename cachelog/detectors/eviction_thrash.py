@@ -14,7 +14,7 @@ How it decides
     Every miss has a cause (METHODS §5). Capacity is the cause where a line says that the entry was evicted since it was
     last asked for; where no evictions are logged, where entries are gone that were left alone for longer than a time
     that tells hits from misses nearly always. A lasting rise of the miss rate is this rule's when capacity has half of
-    all that became more.
+    all that became more. Without lines of evictions it is one class less sure.
 
 When it stays quiet
     Misses whose entry ran out of time, was flushed, or belongs to another version; misses without keys, where nothing
@@ -30,7 +30,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cachelog.contract.events import Events
-from cachelog.contract.finding import Evidence, Finding, Severity
+from cachelog.contract.finding import Confidence, Evidence, Finding, Severity
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import percent, replicas
@@ -43,9 +43,11 @@ from cachelog.metrics.makeup import (
     of_cause,
     said_of,
     scene_of,
+    tells_evictions,
 )
 
 _RULE, _CAUSE = "eviction-thrash", "capacity"
+_INFERRED = " No line tells an eviction: it is inferred from how long entries last."
 
 
 def detect(events: Events, frames: Frames, limits: Limits) -> list[Finding]:
@@ -59,12 +61,14 @@ def detect(events: Events, frames: Frames, limits: Limits) -> list[Finding]:
 
 def _of_rise(rise: Rise, events: Events, frames: Frames, limits: Limits) -> Finding:
     found = finding_of(_RULE, rise, _CAUSE, frames, limits)
+    inferred = not tells_evictions(events, rise.model, rise.cache)
     where = f" on {replicas(len(rise.replicas))}" if rise.replicas else ""
     return replace(
         found,
+        confidence=Confidence(max(found.confidence - inferred, Confidence.LOW)),
         title=f"{rise.model}: entries are evicted and asked for again{where}, the cache is too small",
         summary=f"Since {rise.start:%Y-%m-%d %H:%M:%S} UTC entries are missed that were evicted before."
-        f" {said_of(rise.makeup, _CAUSE)}",
+        f" {said_of(rise.makeup, _CAUSE)}{_INFERRED if inferred else ''}",
         evidence=_evidence(events, scene_of(rise, events, frames, limits)),
         next_steps=("compare the size of the cache, its entries and who else uses it with what they were before",),
     )
@@ -72,11 +76,14 @@ def _of_rise(rise: Rise, events: Events, frames: Frames, limits: Limits) -> Find
 
 def _of_standing(one: Standing, events: Events, frames: Frames, limits: Limits) -> Finding:
     found = finding_of_standing(_RULE, one, frames)
+    inferred = not tells_evictions(events, one.model, one.cache)
     return replace(
         found,
+        confidence=Confidence(max(found.confidence - inferred, Confidence.LOW)),
         severity=Severity.MEDIUM if one.rate >= limits.stands_medium else Severity.INFO,
         title=f"{one.model}: {percent(one.rate)} of the lookups miss entries that were evicted",
-        summary=f"All the time: {one.mine:,} of {one.misses:,} misses are of entries that the cache had and evicted.",
+        summary=f"All the time: {one.mine:,} of {one.misses:,} misses are of entries that the cache had and evicted."
+        + (_INFERRED if inferred else ""),
         evidence=_evidence(events, scene_of(one, events, frames, limits)),
         next_steps=("see whether more room would pay: each of these misses would have been a hit",),
     )

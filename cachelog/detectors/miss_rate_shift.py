@@ -51,6 +51,7 @@ from cachelog.metrics.control import Control, Found, control
 from cachelog.metrics.decomposition import Decomposition, of_change
 from cachelog.metrics.excursions import Excursion, changes
 from cachelog.metrics.harm import added_seconds, severity_of_harm
+from cachelog.metrics.makeup import Flush, flush_of
 from cachelog.metrics.proportions import newcombe, wilson
 from cachelog.metrics.rates import rate_of
 from cachelog.metrics.series import Series, stretches
@@ -250,13 +251,14 @@ def _finding(shift: _Shift, evidence: tuple[Evidence, ...], events: Events, fram
     told, series = shift.excursion, shift.studied.series
     start, end = max(shift.start, frames.start), min(shift.end, frames.end)
     parts = of_change(events, frames, series, told, shift.limits)
+    flush = flush_of(events, frames, shift.studied, told, shift.limits) if told.rising else None
     lost = added_seconds(frames, series.model, series.cache, start, end, told.excess) if told.rising else None
     return Finding(
         rule="miss-rate-shift",
         severity=_severity(shift),
-        confidence=_confidence(shift),
+        confidence=max(_confidence(shift), Confidence.MEDIUM) if flush else _confidence(shift),
         title=_title(shift),
-        summary=" ".join([_summary(shift), *_mixed(parts)]),
+        summary=" ".join([_summary(shift), *_flushed(flush), *_mixed(parts)]),
         model=series.model,
         cache=series.cache,
         replicas=shift.replicas,
@@ -271,10 +273,12 @@ def _finding(shift: _Shift, evidence: tuple[Evidence, ...], events: Events, fram
             excess_misses_low=round(shift.excess_low, 1),
             added_seconds=None if lost is None else round(lost, 3),
         ),
-        numbers=_numbers(shift) | (parts.numbers if parts else {}),
+        numbers=_numbers(shift)
+        | {"flush_share": round(flush.share, 4) if flush else None}
+        | (parts.numbers if parts else {}),
         rejected=_rejected(shift),
-        evidence=evidence,
-        next_steps=_next_steps(shift),
+        evidence=(*((Evidence(*flush.line, "flushed"),) if flush and flush.line else ()), *evidence),
+        next_steps=("find out what emptied the caches, and why",) if flush else _next_steps(shift),
         counted=_counted(shift),
     )
 
@@ -313,6 +317,17 @@ def _summary(shift: _Shift) -> str:
     else:
         parts.append(f"{-told.excess:,.0f} misses fewer in {told.whole.lookups:,.0f} lookups; {whole}.")
     return " ".join([*parts, *_reservations(shift)])
+
+
+def _flushed(flush: Flush | None) -> list[str]:
+    """Say that the caches were flushed, and how that is known."""
+    if flush is None:
+        return []
+    if flush.line:
+        how = f"Caches were flushed at {flush.line[2]:%H:%M:%S} UTC"
+    else:
+        how = "Caches were emptied at once, by a flush or a start that left no line"
+    return [f"{how}; {percent(flush.share)} of all that became more are misses of entries lost by that."]
 
 
 _MIX = {

@@ -16,7 +16,9 @@ How it decides
 
 When it stays quiet
     A replica that names several digests within one load: these are files of one version. Lookups with more than a few
-    digests, or with two that alternate on a replica: these are digests of requests. It is high where replicas with
+    digests, or with two that alternate on a replica: these are digests of requests. The same replicas that differ in
+    several versions: these are builds by architecture; information where that shows in one version only, by digests
+    that came in turns. It is high where replicas with
     different digests serve at the end of the log, medium where they do not serve, low when all have come to the new
     one; information for labels that are meant to move (latest, stable).
 
@@ -36,10 +38,11 @@ from cachelog.contract.finding import Confidence, Evidence, Finding, Impact, Sev
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import listed, replicas
-from cachelog.metrics.digests import Sighting, twofold
+from cachelog.metrics.digests import Sighting, is_by_replica, twofold
 from cachelog.versions.order import ALIASES
 
 _SHOWN = 4  # lines cited
+_BUILT = " They came in turns, and each replica keeps its own: builds for two architectures, most likely."
 _LENGTH = 12  # characters of a digest that are shown
 
 
@@ -54,13 +57,14 @@ def _finding(key: tuple[str, str], seen: Sequence[Sighting], frames: Frames) -> 
     now = {s.replica: s.digest for s in seen}
     sides = _sides(now)
     odd = tuple(sorted(r for r, digest in now.items() if digest != sides[0]))
+    built = is_by_replica(seen)
     answered, total = _answered(model, version, odd, second, frames)
     return Finding(
         rule="mutable-version",
-        severity=_severity(version, odd, total),
-        confidence=Confidence.HIGH,
+        severity=Severity.INFO if built else _severity(version, odd, total),
+        confidence=Confidence.LOW if built else Confidence.HIGH,
         title=f"{model}: version {version} has {len({s.digest for s in seen})} different digests",
-        summary=_summary(seen, sides, now, second, answered, total),
+        summary=_summary(seen, sides, now, second, answered, total) + (_BUILT if built else ""),
         model=model,
         replicas=odd or tuple(sorted({s.replica for s in seen if s.digest == second.digest})),
         version_from=version,

@@ -53,6 +53,15 @@ def cite(
     return found
 
 
+def is_picked(source: Source, marks: Sequence[tuple[int, int]]) -> bool:
+    """Return whether lines of an input are read without all that stands before them."""
+    with suppress(OSError):
+        if marks and not source.pipe and not source.archive:
+            with open(source.path, "rb") as raw:
+                return not is_compressed(raw.read(MAGIC))
+    return False
+
+
 def _picked(path: str, numbers: list[int], marks: Sequence[tuple[int, int]]) -> dict[int, str] | None:
     """Read only the blocks that hold lines; None where the file is compressed or has changed since."""
     found: dict[int, str] = {}

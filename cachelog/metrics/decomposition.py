@@ -15,13 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from cachelog.contract.event import LABEL
 from cachelog.contract.events import Events
 from cachelog.contract.finding import Number
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
 from cachelog.metrics.excursions import Excursion
 from cachelog.metrics.proportions import Floats
-from cachelog.metrics.series import Series
+from cachelog.metrics.series import Ints, Series
 
 DIMENSIONS = ("replica", "version", "keys")
 _SIDES = ("n0", "y0", "n1", "y1")
@@ -108,45 +109,45 @@ def _parts(cells: pl.DataFrame, dimension: str) -> tuple[Part, ...]:
 
 def of_change(events: Events, frames: Frames, one: Series, told: Excursion, limits: Limits) -> Decomposition | None:
     """Take the change from the rate before to that after apart, over exactly the lookups that these count."""
-    mine = (pl.col("model") == one.model) & (pl.col("cache") == one.cache)
-    counts = frames.counts.filter(mine).rename({"w": "ts", "lookups": "n", "misses": "y"})
-    if int(counts["n"].sum()) <= limits.parts_rows:
-        asked = _with_keys(events, one)
-        counts = counts if asked["keys"].n_unique() < 2 else asked
-    rows = counts.with_columns(keys=pl.lit(None, pl.String)) if "keys" not in counts.columns else counts
-    return decomposed(_cells(rows, one, told))
+    mine = frames.counts.filter((pl.col("model") == one.model) & (pl.col("cache") == one.cache))
+    rows = mine.select("replica", "version", ts="w", n="lookups", y="misses", keys=pl.lit(None, pl.String))
+    few = int(rows["n"].sum()) <= limits.parts_rows
+    asked = _with_keys(events, one) if few else rows
+    return decomposed(_cells(rows if asked["keys"].n_unique() < 2 else asked, one, told))
 
 
 def _cells(rows: pl.DataFrame, one: Series, told: Excursion) -> pl.DataFrame:
     """Return the cells of rows (replica, version, keys, ts, n, y) in the windows that are counted before and after."""
-    place = pl.DataFrame({"replica": list(one.replicas), "at": range(len(one.replicas))})
-    named = rows.with_columns(pl.col("replica").fill_null(_UNNAMED)).join(place, on="replica")
+    named = rows.with_columns(pl.col("replica").fill_null(_UNNAMED).cast(LABEL))
+    place = np.full(int(_codes(named["replica"]).max(initial=0)) + 1, -1)
+    own = _codes(pl.Series(one.replicas, dtype=LABEL))
+    place[own[own < len(place)]] = np.flatnonzero(own < len(place))
+    at = place[_codes(named["replica"])]
     since = (named["ts"] - one.first).dt.total_microseconds().to_numpy()
     window = np.minimum(since // int(one.seconds * 1e6), one.windows - 1).astype(np.int64)
-    at = named["at"].to_numpy()
-    sides = [pl.Series(name, cells[at, window]) for name, cells in (("before", told.earlier), ("after", told.later))]
-    marked = named.with_columns(sides)
-    named_sides = enumerate(("before", "after"))
-    sums = [pl.col(what).filter(side).sum().alias(f"{what}{k}") for k, side in named_sides for what in "ny"]
-    return marked.group_by(DIMENSIONS).agg(sums).filter(pl.col("n0") + pl.col("n1") > 0)
+    sides = [pl.Series(side, cells[at, window] & (at >= 0)) for side, cells in (("0", told.earlier), ("1", told.later))]
+    sums = [pl.col(what).filter(side).sum().alias(what + side) for side in ("0", "1") for what in "ny"]
+    marked = named.with_columns(sides).filter(pl.col("0") | pl.col("1"))
+    return marked.group_by(DIMENSIONS).agg(sums).with_columns(pl.col(DIMENSIONS).cast(pl.String))
+
+
+def _codes(names: pl.Series) -> Ints:
+    return np.asarray(names.to_physical().cast(pl.Int64).to_numpy())
 
 
 def _with_keys(events: Events, one: Series) -> pl.DataFrame:
     """Return each lookup with the class of its key: asked for the first time, one of the most asked for, or another."""
-    rated = pl.col("outcome").cast(pl.String)
+    answered, n = pl.col("outcome"), pl.col("n").cast(pl.Int64)
     lookups = events.of(one.model).filter(
         (pl.col("op") == "lookup") & (pl.col("cache") == one.cache) & pl.col("ts").is_not_null()
-        & rated.is_in(["hit", "miss", "stale"])
+        & ((answered == "hit") | (answered == "miss") | (answered == "stale"))
     )  # fmt: skip
-    rows = lookups.select(
-        "ts", "source", "line", "key", pl.col("n").cast(pl.Int64),
-        y=pl.when(rated == "miss").then("n").otherwise(0).cast(pl.Int64),
-        **{name: pl.col(name).cast(pl.String) for name in ("replica", "version")},
-    ).collect()  # fmt: skip
-    keyed = rows.filter(pl.col("key").is_not_null())
-    asked = keyed.group_by("key").agg(pl.col("n").sum()).sort("n", "key", descending=[True, False])
-    head = asked.filter(pl.col("n").cum_sum() <= _HEAD * pl.col("n").sum())["key"]
-    first = pl.col("key").is_first_distinct()
-    kind = pl.when(pl.col("key").is_in(head.to_list())).then(pl.lit("most asked for")).otherwise(pl.lit("others"))
-    word = pl.when(first).then(pl.lit("first asked for")).otherwise(kind)
-    return rows.sort("ts", "source", "line").with_columns(keys=pl.when(pl.col("key").is_not_null()).then(word))
+    rows = lookups.select("ts", "key", "replica", "version", n=n, y=pl.when(answered == "miss").then(n).otherwise(0))
+    table = rows.collect()
+    asked = table.drop_nulls("key").group_by("key").agg(pl.col("n").sum(), begun=pl.col("ts").min())
+    asked = asked.sort("n", "key", descending=[True, False])
+    ranked = asked.select("key", "begun", head=pl.col("n").cum_sum() <= _HEAD * pl.col("n").sum())
+    kind = pl.when(pl.col("head")).then(pl.lit("most asked for")).otherwise(pl.lit("others"))
+    word = pl.when(pl.col("ts") == pl.col("begun")).then(pl.lit("first asked for")).otherwise(kind)
+    joined = table.join(ranked, on="key", how="left", maintain_order="left")
+    return joined.with_columns(keys=pl.when(pl.col("key").is_not_null()).then(word).cast(LABEL))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import polars as pl
 
@@ -31,7 +31,8 @@ def twofold(events: Events, frames: Frames, limits: Limits) -> Mapping[tuple[str
     """Return, by model and version, the sightings of those with more than one digest, by time.
 
     Compared are digests of one kind of line and of one length: an image's and an artifact's differ by nature. A short
-    form of a digest is that digest. Several within one load are files of one version, not versions.
+    form of a digest is that digest. Several within one load are files of one version, not versions; two on the same
+    replicas in several versions are two builds, by architecture.
     """
     seen = pl.concat([_of_loads(frames), _of_lookups(events, limits)])
     plain = pl.col("digest").str.to_lowercase().str.split(":").list.last().str.strip_chars()
@@ -43,7 +44,36 @@ def twofold(events: Events, frames: Frames, limits: Limits) -> Mapping[tuple[str
             if key not in found and _is_twofold(rows, limits):
                 columns = rows.select("replica", "digest", "ts", "source", "line")
                 found[key] = tuple(Sighting(*row) for row in columns.iter_rows())
-    return dict(sorted(found.items()))
+    return {key: seen for key, seen in sorted(found.items()) if not _is_built_twice(key, found)}
+
+
+def is_by_replica(seen: Sequence[Sighting]) -> bool:
+    """Does each replica keep its own digest, and came the digests in turns?
+
+    What is pushed again is loaded by all from then on. Replicas of two architectures load two builds at all times.
+    """
+    own: dict[str, str] = {}
+    for sighting in seen:
+        if own.setdefault(sighting.replica, sighting.digest) != sighting.digest:
+            return False
+    turns = [digest for digest, _ in groupby(own.values())]
+    return len(turns) > len(set(turns))
+
+
+def _is_built_twice(key: tuple[str, str], found: Mapping[tuple[str, str], Sequence[Sighting]]) -> bool:
+    """Do the same replicas differ in other versions of the model too, or, with digests in turns, in other models?"""
+    mine = _sides(found[key])
+    others = [k for k in found if k != key and mine is not None and _sides(found[k]) == mine]
+    return any(other[0] == key[0] or (is_by_replica(found[other]) and is_by_replica(found[key])) for other in others)
+
+
+def _sides(seen: Sequence[Sighting]) -> frozenset[frozenset[str]] | None:
+    """Return the groups of replicas with one digest; None where a replica changed its own."""
+    groups: dict[str, set[str]] = {}
+    for sighting in seen:
+        groups.setdefault(sighting.digest, set()).add(sighting.replica)
+    named = [name for group in groups.values() for name in group]
+    return frozenset(map(frozenset, groups.values())) if len(named) == len(set(named)) else None
 
 
 _COLUMNS = ("model", "version", "op", "replica", "digest", "ts", "source", "line")

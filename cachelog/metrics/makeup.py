@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import polars as pl
 
@@ -20,6 +20,7 @@ from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import percent
 from cachelog.metrics.causes import CAUSES, Explained, explained
+from cachelog.metrics.emptied import OPS
 from cachelog.metrics.excursions import Excursion, changes
 from cachelog.metrics.harm import added_seconds, severity_of_harm
 from cachelog.metrics.lines import Scene
@@ -214,6 +215,38 @@ def said_of(made: Makeup, cause: str) -> str:
         f"They went from {percent(before)} to {percent(after)} of the lookups: {made.extra(cause):,.0f} extra misses,"
         f" {percent(made.share(cause))} of all that became more."
     )
+
+
+def tells_evictions(events: Events, model: str, cache: str) -> bool:
+    """Return whether lines tell of evictions of entries of a model in a cache."""
+    mine = (pl.col("op") == "evict") & (pl.col("model") == model)
+    mine &= pl.col("cache").cast(pl.String).is_in([cache, "default"]) | pl.col("cache").is_null()
+    return any(not part.words.filter(mine.fill_null(False)).is_empty() for part in events.parts)
+
+
+@dataclass(frozen=True)
+class Flush:
+    """Most of what became more is of entries that were gone at once."""
+
+    share: float  # of all that became more
+    line: tuple[int, int, datetime] | None  # source, line and time of what says so
+
+
+def flush_of(
+    events: Events, frames: Frames, studied: Study, one: Excursion, limits: Limits
+) -> Flush | None:  # fmt: skip
+    """Return the flush that a rise is made of; None where another line, of a restart or a load, may have brought it."""
+    share = makeup(explained(events, frames, limits), frames, studied, one).share("flush")
+    if share < limits.cause_share:
+        return None
+    slack = timedelta(seconds=limits.link_slack_s)
+    low, high = studied.series.time(one.low) - slack, studied.series.time(one.high + 1) + slack
+    near = frames.changes.filter(pl.col("ts").is_between(low, high) & pl.col("op").is_in(list(OPS)))
+    near = near.filter(pl.col("model").is_null() | (pl.col("model") == studied.series.model))
+    flushes = near.filter(pl.col("op") == "flush").select("source", "line", "ts")
+    if flushes.is_empty() and not near.is_empty():
+        return None
+    return Flush(share, flushes.row(0) if len(flushes) else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,7 @@ MEANING: dict[str, str] = {
     "cold_start_misses": "misses of cold caches, beyond the level",
     "certain_share": "share of the extra misses that are neither first lookups nor old entries",
     "explained_share": "share of the extra misses that first lookups and old entries may explain",
+    "flush_share": "share of all that became more that are misses of entries lost by a flush",
     "gradual": "whether a drift fits as well as a step",
     "seasonal_baseline": "whether the logs are long enough to know the rhythm of the day",
     # cold starts
