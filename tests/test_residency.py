@@ -100,3 +100,17 @@ def test_levels_are_disjoint_in_order_and_long_enough_whatever_the_lines(changes
         assert row["end"] >= row["start"]
         assert previous is None or (previous["end"] <= row["start"] and previous["ord"] != row["ord"])
         previous = row
+
+
+def test_a_server_that_switches_its_default_answers_with_the_version_that_it_names():
+    switch = [
+        E(0, "load", "a", "1"), E(600, "load", "a", "2"), E(601, "rollout", None, "2", reason="set-default"),
+        E(1200, "rollout", None, "1", reason="set-default"), E(7000, "unload", "a", "2"),
+    ]  # fmt: skip
+    served = [*lookups("a", "1", 1, 601), *lookups("a", "2", 602, 1200.5), *lookups("a", "1", 1202, 7100)]
+    assert levels([*switch, *served]) == [("a", "1", 0), ("a", "2", 600), ("a", "1", 1200)]
+
+
+def test_a_version_that_is_asked_for_by_its_number_stays_after_a_switch_of_the_default():
+    switch = [E(0, "load", "a", "1"), E(600, "load", "a", "2"), E(1200, "rollout", None, "1", reason="set-default")]
+    assert levels([*switch, *lookups("a", "2", 602, 7100)]) == [("a", "1", 0), ("a", "2", 600)]

@@ -41,6 +41,9 @@ LOADED = "loaded"  # the model of the process is loaded; `seconds` it took
 LOST = "lost lines"  # so many lines of others are missing here, 0: nobody knows how many
 FAILED = "failed: "  # the model of the process failed to load, and why
 
+#: Reason of a rollout that is no wish: the server says that it answers with that version from now on.
+SWITCHED = "set-default"
+
 TS = pl.Datetime("us", "UTC")
 LABEL = pl.Categorical()
 

@@ -64,6 +64,7 @@ class Limits:
     # -- versions -----------------------------------------------------------------------------
     skew_s: float = 30.0  # runs shorter than this are clock skew or overlap of a rollout (METHODS §4)
     dwell_s: float = 60.0  # the newer version must have held this long to be certain
+    in_flight_s: float = 2.0  # so long after a switch, requests that began before it are answered by the version before
     hold_s: float = 300.0  # the older version must have held this long to be certain
     episode_gap_s: float = 1800.0  # regressions of one model closer than this are one episode
     announced_s: float = 1800.0  # a rollout line explains what replicas do up to this long after it

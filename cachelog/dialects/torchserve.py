@@ -10,6 +10,7 @@ from __future__ import annotations
 import polars as pl
 
 from cachelog.contract import sentences
+from cachelog.contract.event import SWITCHED
 from cachelog.contract.heads import LEVEL, TIME
 
 NAME = "torchserve"
@@ -135,7 +136,7 @@ def _reason() -> pl.Expr:
     said = pl.col("message")
     return (
         pl.when(said.str.contains(_DEFAULT))
-        .then(pl.lit("set-default"))
+        .then(pl.lit(SWITCHED))
         .when(said.str.ends_with("WORKER_MODEL_LOADED -> WORKER_STOPPED"))
         .then(pl.lit("worker stopped"))
         .when(said.str.ends_with("-> WORKER_ERROR"))

@@ -182,7 +182,12 @@ def episodes(frames: Frames, limits: Limits) -> tuple[Episode, ...]:
     flaps = flapping(frames, limits)
     levels = runs(frames)
     asked = rollouts(frames)
-    steps = [step for key, mine in levels.items() if key not in flaps for step in _steps(key, mine, limits)]
+    steps = [
+        step
+        for key, mine in levels.items()
+        if key not in flaps
+        for step in _steps(key, mine, asked.get(key[0], ()), limits)
+    ]
     stepped = {(step.model, step.replica) for step in steps} | set(flaps)
     steps += _stale_starts({k: mine for k, mine in levels.items() if k not in stepped}, levels, frames, limits)
     steps.sort(key=lambda step: (step.model, step.start, step.replica))
@@ -199,7 +204,7 @@ def _fleets(frames: Frames) -> Mapping[str, tuple[str, ...]]:
     return {model: tuple(names) for model, names in grouped.iter_rows()}
 
 
-def _steps(key: tuple[str, str], mine: Sequence[Run], limits: Limits) -> Iterator[Step]:
+def _steps(key: tuple[str, str], mine: Sequence[Run], asked: Sequence[Rollout], limits: Limits) -> Iterator[Step]:
     """Yield the steps back of one replica; what happens before it has recovered belongs to the step."""
     at = 1
     while at < len(mine):
@@ -210,7 +215,8 @@ def _steps(key: tuple[str, str], mine: Sequence[Run], limits: Limits) -> Iterato
         while at < len(mine) and mine[at].ord < newer.ord:
             at += 1
         recovered = at < len(mine)
-        if recovered and (mine[at].start - older.start).total_seconds() < limits.hold_s:
+        short = recovered and (mine[at].start - older.start).total_seconds() < limits.hold_s
+        if short and not announcement(asked, older.version, older.start, limits):
             continue  # a start that loads several versions one after the other, or a slow replacement
         yield Step(*key, newer, older, mine[at].start if recovered else mine[-1].end, recovered, seen_on=key[1])
 

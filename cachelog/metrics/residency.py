@@ -15,7 +15,7 @@ from itertools import groupby, pairwise
 
 import polars as pl
 
-from cachelog.contract.event import EVENT
+from cachelog.contract.event import EVENT, SWITCHED
 from cachelog.contract.limits import Limits
 from cachelog.metrics.service import spells
 from cachelog.versions.order import order
@@ -173,7 +173,7 @@ def _turns(
     turns: dict[tuple[str, str], list[_Turn]] = {}
     for key, turn in _loaded(changed, ranks, limits):
         turns.setdefault(key, []).append(turn)
-    for key, turn in _served(counts, changed, ranks):
+    for key, turn in _served(counts, changed, ranks, limits):
         turns.setdefault(key, []).append(turn)
     for mine in turns.values():
         mine.sort(key=lambda t: (t.ts, t.on, t.by, t.line or 0, t.ord))
@@ -188,7 +188,7 @@ def _loaded(changed: pl.DataFrame, ranks: pl.DataFrame, limits: Limits) -> Itera
     pairs = told.select("model", "replica").unique()
     restarts = boots.drop("model").join(pairs, on="replica").with_columns(ord=pl.lit(None, pl.Int32))
     columns = ["model", "replica", "ts", "source", "line", "op", "ord"]
-    table = pl.concat([told.select(columns), restarts.select(columns)])
+    table = pl.concat([told.select(columns), restarts.select(columns), _switched(changed, ranks).select(columns)])
     table = table.sort("model", "replica", "ts", "source", "line", "ord", nulls_last=False)
     for key, rows in groupby(table.iter_rows(), key=lambda row: (row[0], row[1])):
         yield from ((key, turn) for turn in _resident(list(rows), key in silent, limits))
@@ -200,6 +200,18 @@ def _told(changed: pl.DataFrame, ranks: pl.DataFrame) -> pl.DataFrame:
     return lines.join(
         ranks.select("model", "version", "ord"), on=["model", "version"], how="left", maintain_order="left"
     )
+
+
+def _switched(changed: pl.DataFrame, ranks: pl.DataFrame) -> pl.DataFrame:
+    """The lines in which a server itself says which version it answers with from now on, as `load` lines with op null.
+
+    They name no replica, but stand among the loads of one.
+    """
+    own = changed.filter((pl.col("op") == "load") & pl.col("replica").is_not_null())
+    alone = own.group_by("source", "model").agg(pl.col("replica").unique()).filter(pl.col("replica").list.len() == 1)
+    lines = changed.filter((pl.col("op") == "rollout") & (pl.col("reason") == SWITCHED)).drop("replica")
+    whose = lines.join(alone.explode("replica"), on=["source", "model"]).with_columns(op=pl.lit(None, changed.schema["op"]))
+    return whose.join(ranks.select("model", "version", "ord"), on=["model", "version"])
 
 
 _FEW_SILENT = 0.2  # of a model's replicas
@@ -216,7 +228,7 @@ def _silent(told: pl.DataFrame) -> frozenset[tuple[str, str]]:
     return frozenset(lacking.select("model", "replica").iter_rows())
 
 
-_Row = tuple[str, str, datetime, int, int, str, int | None]
+_Row = tuple[str, str, datetime, int, int, str | None, int | None]
 
 
 def _resident(rows: Sequence[_Row], replaces: bool, limits: Limits) -> Iterator[_Turn]:
@@ -228,6 +240,11 @@ def _resident(rows: Sequence[_Row], replaces: bool, limits: Limits) -> Iterator[
             since.clear()
         elif rank is None:
             continue
+        elif op is None:
+            if rank in since:  # the others may stay in memory, but are asked for by their number only
+                yield from (_Turn(ts, other, False, "load", source, line) for other in sorted(since) if other != rank)
+                since = {rank: since[rank]}
+                yield _Turn(ts, rank, True, "load", source, line)
         elif op == "load":
             if replaces:
                 # versions loaded in one burst are served side by side: a start of a server with several of them
@@ -241,16 +258,16 @@ def _resident(rows: Sequence[_Row], replaces: bool, limits: Limits) -> Iterator[
 
 
 def _served(
-    counts: pl.DataFrame, changed: pl.DataFrame, ranks: pl.DataFrame
+    counts: pl.DataFrame, changed: pl.DataFrame, ranks: pl.DataFrame, limits: Limits
 ) -> Iterator[tuple[tuple[str, str], _Turn]]:
     """Turns out of lookups: a version that was served is resident until others are asked for in its place."""
-    for model, replica, rank, first, last, over in spells(counts, ranks, _removals(changed, ranks)).iter_rows():
+    for model, replica, rank, first, last, over in spells(counts, ranks, _removals(changed, ranks, limits)).iter_rows():
         yield (model, replica), _Turn(first, rank, True, "lookup", None, None)
         if over:
             yield (model, replica), _Turn(last, rank, False, "lookup", None, None)
 
 
-def _removals(changed: pl.DataFrame, ranks: pl.DataFrame) -> pl.DataFrame:
+def _removals(changed: pl.DataFrame, ranks: pl.DataFrame, limits: Limits) -> pl.DataFrame:
     """model, replica, ord, ts: when a line says that a version is no longer resident on a replica."""
     told = _told(changed, ranks)
     known = ranks.select("model", "ord").drop_nulls("ord").unique()
@@ -260,7 +277,11 @@ def _removals(changed: pl.DataFrame, ranks: pl.DataFrame) -> pl.DataFrame:
         sorted(_silent(told), key=str), schema={"model": pl.String, "replica": pl.String}, orient="row"
     )
     loads = told.filter(pl.col("op") == "load").join(silent, on=["model", "replica"]).rename({"ord": "loaded"})
-    replaced = loads.join(known, on="model").filter(pl.col("ord") != pl.col("loaded"))
+    ended = pl.col("ts") + pl.duration(milliseconds=round(1000 * limits.in_flight_s))
+    switched = _switched(changed, ranks).rename({"ord": "loaded"}).with_columns(ended)
+    columns = ["model", "replica", "loaded", "ts"]
+    instead = pl.concat([loads.select(columns), switched.select(columns)])
+    replaced = instead.join(known, on="model").filter(pl.col("ord") != pl.col("loaded"))
     columns = ["model", "replica", "ord", "ts"]
     return pl.concat([out.select(columns), boots.join(known, how="cross").select(columns), replaced.select(columns)])
 
