@@ -6,6 +6,7 @@ A limit that `bars` is one because of which nothing found does not mean that all
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ import polars as pl
 
 from cachelog.contract.finding import LEVELS, LOW, SAMPLED, Finding, InputReport, LimitNote, ModelRow, Severity
 from cachelog.contract.limits import DEFAULT
+from cachelog.contract.own import Mapped
 from cachelog.contract.rule import Frames
 
 #: Below this share of lines understood, the rest of an input may hold what matters.
@@ -41,12 +43,20 @@ class Reading:
     sought: Sequence[str]
     dropped: pl.DataFrame
     lost: Mapping[int, int]
+    maps: Sequence[Mapped] = ()  # the user's
 
 
 def limits(read: Reading, models: Sequence[ModelRow], frames: Frames | None) -> tuple[LimitNote, ...]:
     """Return the limits of a report in a fixed order."""
     inputs = read.inputs
-    notes = [*_unread(inputs), *_assumed(inputs), *_untimed(read), *_sought(read.sought), *_twice(read.dropped, inputs)]
+    notes = [*_unmapped(inputs, read.maps), *_strange(inputs)]
+    notes += [
+        *_unread(inputs),
+        *_assumed(inputs),
+        *_untimed(read),
+        *_sought(read.sought),
+        *_twice(read.dropped, inputs),
+    ]
     notes += [*_lost(read), *_sampled_lines(inputs), *_cut(inputs), *_rotated(inputs), *_earlier_runs(inputs)]
     notes += [
         *_levels(inputs, models),
@@ -71,6 +81,26 @@ def sampled(modulus: int, wrong: float) -> tuple[LimitNote, ...]:
         return ()
     what = f"the causes of misses were found for one key in {modulus} and scaled up"
     return (LimitNote(f"{what}, shares within {wrong:.1%}", "the exact number of misses of each cause"),)
+
+
+def _unmapped(inputs: Sequence[InputReport], maps: Sequence[Mapped]) -> Iterator[LimitNote]:
+    found = {what for item in inputs for what in item.mapped}
+    for one in maps:
+        if one.fixed is None and one.said not in found:
+            yield LimitNote(f"the map {one.said} found nothing in any line", f"what {one.field} should say")
+
+
+def _strange(inputs: Sequence[InputReport]) -> Iterator[LimitNote]:
+    many = Counter[str]()
+    for item in inputs:
+        many.update(item.strange)
+    for what, count in sorted(many.items()):
+        place, _, word = what.partition("\0")
+        if not word:
+            continue
+        yield LimitNote(
+            f"{count} lines have an outcome of no known meaning: {word} ({place})", "how these lookups ended"
+        )
 
 
 def _unread(inputs: Sequence[InputReport]) -> Iterator[LimitNote]:

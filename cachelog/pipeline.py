@@ -5,31 +5,35 @@ from __future__ import annotations
 import fnmatch
 import glob
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain
+from types import ModuleType
 
 import polars as pl
 
 import cachelog
-from cachelog import blindness, rank
+from cachelog import blindness, custom, rank
 from cachelog.attribution.cause import link
 from cachelog.contract import platform
 from cachelog.contract.counted import Counted, Located
 from cachelog.contract.errors import UsageError
 from cachelog.contract.events import Events
-from cachelog.contract.finding import Evidence, Finding, InputReport, ModelRow, Report, Severity
+from cachelog.contract.finding import Evidence, Finding, InputReport, Insight, ModelRow, Report, Severity
 from cachelog.contract.limits import DEFAULT, Limits
+from cachelog.contract.own import using
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import listed
-from cachelog.ingest import cache, json_scan
+from cachelog.ingest import cache, json_scan, mapping
 from cachelog.ingest.cite import cite, is_picked
 from cachelog.ingest.clock import fixed_offset
 from cachelog.ingest.declared import declared
 from cachelog.ingest.discover import Source, any_pipe, discover
+from cachelog.ingest.fieldmap import Examined
 from cachelog.ingest.opened import drop_spool, open_spool
 from cachelog.ingest.seek import Span
 from cachelog.ingest.stage import Asked, stage
@@ -78,7 +82,7 @@ def analyze(paths: Sequence[str], options: Options = EVERYTHING, progress: Progr
     """
     spool = open_spool()
     try:
-        staged = _stage(paths, options, spool, progress)
+        staged = _understood(_stage(paths, options, spool, progress))
         with _meanwhile(staged.keep):
             return _analyzed(staged, options, spool)
     finally:
@@ -91,7 +95,7 @@ def prove(
     """Analyse, and find the lines that each figure of one finding counts; raises UsageError, and what `choose` does."""
     spool = open_spool()
     try:
-        staged = _stage(paths, options, spool, progress)
+        staged = _understood(_stage(paths, options, spool, progress))
         with _meanwhile(staged.keep):
             report = _analyzed(staged, options, spool)
             chosen = choose(report)
@@ -156,22 +160,47 @@ def _noted(report: Report, options: Options) -> Report:
 
 def inspect(paths: Sequence[str], options: Options = EVERYTHING, progress: Progress | None = None) -> Report:
     """Read the logs and return how each input was read, without judging what happened."""
-    from cachelog.ingest.fieldmap import fields
+    from cachelog.ingest.fieldmap import examined
 
     spool = open_spool()
     try:
-        staged = _stage(paths, options, spool, progress)
+        staged = _stage(paths, options, spool, progress, mining=True)
         frames = _frames(*_wanted(staged, options), options)
         models = windows.models(frames) if frames else ()
-        taken = {
-            source.path: fields(source, envelopes(), dialects(), spool)
-            for source in staged.sources
-            if not (source.note or source.said)
-        }
+        known = _dialects(options)
+        with using(options.own):
+            read = [source for source in staged.sources if not (source.note or source.said)]
+            seen = {source.path: examined(source, envelopes(), known, spool) for source in read}
         report = _report(staged, models, (), (), frames)
-        return replace(report, fields=taken, inputs=tuple(_quoted(item, staged, spool) for item in report.inputs))
+        quoted = tuple(_quoted(item, staged, spool) for item in report.inputs)
+        told = _insights(report, seen, staged, known)
+        return replace(report, fields={path: known for path, (known, _) in seen.items()}, inputs=quoted, insights=told)
     finally:
         drop_spool(spool)
+
+
+def _insights(
+    report: Report, seen: Mapping[str, Examined], staged: Staged, known: Mapping[str, ModuleType]
+) -> Mapping[str, Insight]:
+    """Return what is to be said of each input that was read."""
+    from cachelog.ingest.suggest import proposal
+
+    found: dict[str, Insight] = {}
+    for index, item in enumerate(report.inputs):
+        if item.path not in seen:
+            continue
+        fields, candidates = seen[item.path]
+        claimed = tuple((name, many, _about(known[name])) for name, many in item.claimed.items())
+        unread = item.events < DEFAULT.inspect_read_share * item.lines
+        maps = proposal(candidates, fields) if unread and any(c.field == "outcome" for c in candidates) else ()
+        templates = staged.read.mined.templates(index, DEFAULT.inspect_templates)
+        found[item.path] = Insight(claimed, candidates, maps, templates, unread)
+    return found
+
+
+def _about(module: ModuleType) -> str:
+    """Return the first sentence about a dialect."""
+    return " ".join((module.__doc__ or "").split("\n\n")[0].split()).split(". ")[0].rstrip(".")
 
 
 def _quoted(item: InputReport, staged: Staged, spool: str | None) -> InputReport:
@@ -207,10 +236,13 @@ def raw_lines(paths: Sequence[str], wanted: Mapping[str, Sequence[int]]) -> dict
     return found
 
 
-def _stage(paths: Sequence[str], options: Options, spool: str | None, progress: Progress | None) -> Staged:
+def _stage(
+    paths: Sequence[str], options: Options, spool: str | None, progress: Progress | None, *, mining: bool = False
+) -> Staged:
     span = Span(options.since, options.until)
-    asked = Asked(options.tz, spool, options.cache, span, progress, options.limits)
-    return _declared(stage(paths, dialects(), envelopes(), asked), options)
+    kept = options.cache and not mining
+    asked = Asked(options.tz, spool, kept, span, progress, options.limits, mining, options.own)
+    return _declared(stage(paths, _dialects(options), envelopes(), asked), options)
 
 
 def _declared(staged: Staged, options: Options) -> Staged:
@@ -219,6 +251,30 @@ def _declared(staged: Staged, options: Options) -> Staged:
         if deploy.model:
             _asked_for("model", staged, (glob.escape(deploy.model),))
     return declared(staged, options.deploys)
+
+
+def _understood(staged: Staged) -> Staged:
+    """Return what was read; raises UsageError where a place of outcomes holds none that is known."""
+    told, strange = Counter[str](), Counter[str]()
+    for item in staged.inputs:
+        told.update(item.mapped)
+        strange.update(item.strange)
+    for what in sorted(told):
+        if strange[f"{what}\0"] and strange[f"{what}\0"] == told[what]:
+            words = [key.split("\0")[1] for key in sorted(strange) if key.startswith(f"{what}\0") and key[-1] != "\0"]
+            raise UsageError(mapping.unknown_words(what, words))
+    return staged
+
+
+def staged(paths: Sequence[str], options: Options) -> Staged:
+    """Return the events of inputs, and how they were read; raises UsageError."""
+    return _stage(paths, options, None, None)
+
+
+def _dialects(options: Options) -> Mapping[str, ModuleType]:
+    """Return the dialects, those of the user first."""
+    mapped = custom.mapped(options.own)
+    return {**options.formats, **({mapped.NAME: mapped} if mapped else {}), **dialects()}
 
 
 def _wanted(staged: Staged, options: Options) -> tuple[Events, pl.DataFrame]:
@@ -350,7 +406,9 @@ def _cited(findings: Sequence[Finding], staged: Staged, spool: str | None) -> tu
 
 
 def _reading(staged: Staged) -> blindness.Reading:
-    return blindness.Reading(staged.inputs, staged.untimed(), staged.read.sought, staged.dropped, staged.lost())
+    return blindness.Reading(
+        staged.inputs, staged.untimed(), staged.read.sought, staged.dropped, staged.lost(), staged.read.maps
+    )
 
 
 def _report(

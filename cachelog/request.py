@@ -7,13 +7,15 @@ among what it cannot tell: `asked for with --since 2026-11-23T15:00:00.000000Z -
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from types import ModuleType
 
 from cachelog.contract.deploys import Deploy
 from cachelog.contract.finding import LimitNote, Severity
 from cachelog.contract.limits import DEFAULT, Limits
+from cachelog.contract.own import NOTHING, Own
 
 _LEAD = "asked for with "
 _LEFT_OUT = "what that leaves out"
@@ -34,6 +36,10 @@ class Options:
     tz: str = "UTC"
     order: tuple[str, ...] = ()  # version labels, oldest first
     limits: Limits = DEFAULT
+    maps: tuple[str, ...] = ()  # what the user says of how lines are read, as --map has it
+    configs: tuple[str, ...] = ()  # the files with formats of the user's own
+    own: Own = NOTHING  # both, as reading takes them
+    formats: Mapping[str, ModuleType] = field(default_factory=dict)  # and the dialects of these formats
     deploys: tuple[Deploy, ...] = ()  # that the user tells of
     memory: int | None = None  # bytes for which `limits` were chosen, None where the user named none
     cache: bool = False  # use what was read before, and keep what is read
@@ -74,6 +80,8 @@ def _told(options: Options) -> Iterator[tuple[str, str]]:
     if options.order:
         yield "--order", ",".join(options.order)
     yield from _each("--deploy", [deploy.text for deploy in options.deploys])
+    yield from _each("--map", options.maps)
+    yield from _each("--config", options.configs)
     yield from _each("--rule", options.rules)
     if options.top is not None:
         yield "--top", str(options.top)
@@ -99,6 +107,10 @@ def _with(found: Options, name: str, value: str) -> Options:
             return replace(found, replicas=(*found.replicas, value))
         case "--rule":
             return replace(found, rules=(*found.rules, value))
+        case "--map":
+            return replace(found, maps=(*found.maps, value))
+        case "--config":
+            return replace(found, configs=(*found.configs, value))
         case "--tz":
             return replace(found, tz=value)
         case "--order":

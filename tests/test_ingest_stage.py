@@ -12,7 +12,7 @@ from cachelog.contract.quoting import unescape
 from cachelog.dialects import json_app
 from cachelog.ingest import texts
 from cachelog.ingest.discover import Source, discover
-from cachelog.ingest.fieldmap import fields
+from cachelog.ingest.fieldmap import examined
 from cachelog.ingest.stage import Asked, stage
 from tests.reading import events, read_lines
 from tests.wrapping import cri, docker_json
@@ -40,7 +40,7 @@ def test_an_interrupt_gives_what_was_read_so_far(tmp_path):
 def taken(tmp_path, *lines):
     (tmp_path / "a.log").write_text("".join(f"{line}\n" for line in lines))
     (source,) = discover([str(tmp_path / "a.log")])
-    return dict(fields(source, rooms.envelopes(), rooms.dialects()))
+    return dict(examined(source, rooms.envelopes(), rooms.dialects())[0])
 
 
 JSON_NAMES = {"time": "ts", "event": "event", "outcome": "result", "model": "model", "version": "model_version"}
@@ -59,7 +59,7 @@ def test_names_are_found_in_pairs_in_objects_and_in_messages(tmp_path):
 
 
 def test_a_pipe_that_was_not_kept_has_no_names():
-    assert fields(Source("-", pipe=True), rooms.envelopes(), rooms.dialects()) == {}
+    assert examined(Source("-", pipe=True), rooms.envelopes(), rooms.dialects())[0] == {}
 
 
 TRITON = [

@@ -10,6 +10,7 @@ from cachelog.cli.options import FailOn, Filters, Outputs, Paths
 from cachelog.cli.printing import say
 from cachelog.cli.publishing import Plan, planned, publish
 from cachelog.cli.running import analysed, damaged, exit_code
+from cachelog.cli.settings import Reading
 from cachelog.contract.finding import Report
 
 if TYPE_CHECKING:
@@ -23,11 +24,12 @@ def analyze(
     exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit 0 whatever is found.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 4 when an input is damaged.")] = False,
     filters: Filters,
+    reading: Reading,
     outputs: Outputs,
 ) -> int:
     """Say what went wrong, ranked, with the lines that prove it."""
     plan = planned(outputs)
-    report = analysed(paths, filters, fail_on)
+    report = analysed(paths, filters, fail_on, reading)
     tell(report, plan)
     explain_errors(report)
     if strict and damaged(report):

@@ -11,6 +11,7 @@ from cachelog.cli.analyze import explain_errors
 from cachelog.cli.options import FailOn, Filters, Outputs, Paths
 from cachelog.cli.publishing import planned, publish
 from cachelog.cli.running import analysed, damaged, exit_code, fails
+from cachelog.cli.settings import Reading
 from cachelog.contract.finding import Finding, LimitNote, ModelRow, Report, Severity
 from cachelog.contract.limits import DEFAULT
 from cachelog.contract.verdict import Check, Outcome, Verdict
@@ -26,11 +27,12 @@ def check(
     exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit 0 whatever is found.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 4 when an input is damaged.")] = False,
     filters: Filters,
+    reading: Reading,
     outputs: Outputs,
 ) -> int:
     """Judge a deploy: pass (exit 0), fail (1) or inconclusive (3)."""
     plan = planned(outputs)
-    report = analysed(paths, filters, fail_on)
+    report = analysed(paths, filters, fail_on, reading)
     code = exit_code(report, fail_on, strict, zero=False)
     if code == 0 and (too_little(report) or untold(report)):
         code = 3

@@ -7,14 +7,15 @@ from datetime import UTC, datetime
 from cachelog.cli.options import Filters, Format, Output, Paths
 from cachelog.cli.printing import look, put
 from cachelog.cli.running import inputs, progress
+from cachelog.cli.settings import Reading
 
 
-def inspect(paths: Paths = None, *, filters: Filters, output: Output) -> int:
+def inspect(paths: Paths = None, *, filters: Filters, reading: Reading, output: Output) -> int:
     """Show how each input was read and what was not understood."""
     from cachelog import pipeline
 
     named = inputs(paths)
-    options = filters.options(datetime.now(UTC))
+    options = reading.into(filters.options(datetime.now(UTC)))
     with progress() as advance:
         report = pipeline.inspect(named, options, advance)
     if output.format is Format.JSON:
@@ -22,9 +23,9 @@ def inspect(paths: Paths = None, *, filters: Filters, output: Output) -> int:
 
         put(json.inspected(report), output)
     else:
-        from cachelog.render import reading
+        from cachelog.render import reading as page
 
-        put(reading.render(report, look(output)), output)
+        put(page.render(report, look(output)), output)
     if report.partial:
         return 130
     return 0 if any(item.events for item in report.inputs) else 3

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
+from collections.abc import Sequence
 
 from cachelog.contract.errors import UsageError
+from cachelog.contract.wording import nearest
 
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return " (did you mean X?)", or nothing when no known name is near."""
-    close = get_close_matches(name, sorted(known), n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
+__all__ = ["known_rules", "nearest"]
 
 
 def known_rules(globs: Sequence[str]) -> tuple[str, ...]:

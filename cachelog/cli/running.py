@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from cachelog.cli.options import FailOn, Filters
 from cachelog.cli.printing import write_whole
+from cachelog.cli.settings import Reading
 from cachelog.contract.errors import UsageError
 from cachelog.contract.finding import Finding, Report, Severity
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from cachelog.pipeline import Sources
 
 STDIN = "-"
+_AS_USUAL = Reading()
 _PATIENCE = 1.0  # seconds before a progress bar appears
 
 
@@ -35,13 +37,15 @@ def inputs(paths: Sequence[str] | None) -> list[str]:
     raise UsageError("nothing to read; name a log file, a folder of logs, a glob, or - for standard input")
 
 
-def analysed(paths: Sequence[str] | None, filters: Filters, fail_on: FailOn = FailOn.NONE) -> Report:
+def analysed(
+    paths: Sequence[str] | None, filters: Filters, fail_on: FailOn = FailOn.NONE, reading: Reading = _AS_USUAL
+) -> Report:
     """Return the report on the paths and keep it for `cachelog show`; raises UsageError."""
     from cachelog import pipeline
 
     _no_hiding(filters, fail_on)
     named = inputs(paths)
-    options = filters.options(datetime.now(UTC))
+    options = reading.into(filters.options(datetime.now(UTC)))
     with progress() as advance:
         report = pipeline.analyze(named, options, advance)
     _keep(report)
@@ -49,13 +53,13 @@ def analysed(paths: Sequence[str] | None, filters: Filters, fail_on: FailOn = Fa
 
 
 def proved(
-    paths: Sequence[str], filters: Filters, choose: Callable[[Report], Finding]
+    paths: Sequence[str], filters: Filters, reading: Reading, choose: Callable[[Report], Finding]
 ) -> tuple[Report, Finding, Sources]:
     """Return the report on the paths, one finding of it, and the lines that its figures count; raises UsageError."""
     from cachelog import pipeline
 
     with progress() as advance:
-        report, _, sources = pipeline.prove(paths, filters.options(datetime.now(UTC)), choose, advance)
+        report, _, sources = pipeline.prove(paths, reading.into(filters.options(datetime.now(UTC))), choose, advance)
     _keep(report)
     return report, choose(report), sources
 

@@ -13,6 +13,7 @@ from cachelog.cli.options import FailOn, Filters, Output, Outputs, Paths
 from cachelog.cli.printing import put, say
 from cachelog.cli.publishing import planned
 from cachelog.cli.running import exit_code, inputs, progress
+from cachelog.cli.settings import Reading
 from cachelog.contract.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def stage(
     *,
     into: Annotated[str, typer.Option("--output", "-o", metavar="FOLDER", help="Where the events go.")],
     tz: Annotated[str, typer.Option(help="Zone of times that have none.", metavar="ZONE")] = "UTC",
+    reading: Reading,
 ) -> int:
     """Read logs into a folder of events, for `detect` and `merge` here or on another machine."""
     from cachelog import shards
@@ -33,7 +35,9 @@ def stage(
     from cachelog.render import text
 
     with progress() as advance:
-        report = shards.stage(inputs(paths), into, Options(tz=tz), advance)
+        report = shards.stage(inputs(paths), into, reading.into(Options(tz=tz)), advance)
+    for note in (one for one in report.limits if "map " in one.what):
+        say(f"cachelog: {note.what}")
     say(f"cachelog: {text.books(report.inputs)}; events in {into}")
     return 0 if any(item.events for item in report.inputs) else 3
 

@@ -13,6 +13,7 @@ from cachelog.cli.naming import nearest
 from cachelog.cli.options import Filters, Format, Output, Paths
 from cachelog.cli.printing import look, put
 from cachelog.cli.running import inputs, proved, state_path
+from cachelog.cli.settings import Reading
 from cachelog.contract.errors import UsageError
 from cachelog.contract.finding import Evidence, Finding, Report
 from cachelog.contract.limits import DEFAULT
@@ -28,6 +29,7 @@ def show(
     report: Annotated[str | None, typer.Option(metavar="FILE", help="Read this saved JSON report.")] = None,
     around: Annotated[int, typer.Option("--context", "-C", min=0, max=1000, help="Lines around each line.")] = 2,
     filters: Filters,
+    reading: Reading,
     output: Output,
 ) -> int:
     """Show one finding in full, without PATH of your last analysis."""
@@ -35,7 +37,7 @@ def show(
         raise UsageError("name either PATH or --report, not both")
     sources: Sources | None
     if paths:
-        whole, one, sources = proved(inputs(paths), filters, lambda found: _chosen(found, finding))
+        whole, one, sources = proved(inputs(paths), filters, reading, lambda found: _chosen(found, finding))
     else:
         whole = saved(report or state_path(), asked=report is not None)
         one = _chosen(whole, finding)

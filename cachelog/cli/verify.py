@@ -13,6 +13,7 @@ from cachelog.cli.analyze import explain_errors
 from cachelog.cli.options import Format, Output
 from cachelog.cli.printing import look, put, say
 from cachelog.cli.running import inputs, progress
+from cachelog.cli.settings import Config, again
 from cachelog.cli.show import saved
 from cachelog.contract.errors import UsageError
 from cachelog.contract.finding import Report
@@ -27,6 +28,7 @@ def verify(
         list[str], typer.Argument(metavar="LOGS...", help="The logs that it is about, also where they lie now.")
     ],
     *,
+    config: Config = None,
     output: Output,
 ) -> int:
     """Recompute every figure of a saved report from the raw lines: exit 0 when all hold, 1 when one does not.
@@ -38,12 +40,12 @@ def verify(
     if lost := _missing(told, named):
         say(f"cachelog: missing: {', '.join(lost[:5])}{f' and {len(lost) - 5} more' if len(lost) > 5 else ''}")
         return 3
-    again = _recomputed(told, named)
-    found = _compared(told, again, named)
-    put(_rendered(told, again, found, output), output)
-    explain_errors(again)
-    if again.errors or again.partial:
-        return 70 if again.errors else 130
+    anew = _recomputed(told, named, config)
+    found = _compared(told, anew, named)
+    put(_rendered(told, anew, found, output), output)
+    explain_errors(anew)
+    if anew.errors or anew.partial:
+        return 70 if anew.errors else 130
     return 1 if found.differences else 0
 
 
@@ -62,7 +64,7 @@ def _places(told: Report, named: Sequence[str]) -> Mapping[str, str]:
     return moved([item.path for item in told.inputs], pipeline.inputs(named))
 
 
-def _recomputed(told: Report, named: Sequence[str]) -> Report:
+def _recomputed(told: Report, named: Sequence[str], config: Sequence[str] | None) -> Report:
     """Analyse the logs anew, without what was kept of them, as the report was asked for; raises UsageError."""
     from cachelog import pipeline, request
 
@@ -71,7 +73,7 @@ def _recomputed(told: Report, named: Sequence[str]) -> Report:
     except ValueError as error:
         raise UsageError(f"the report was asked for with what this version does not know: {error}") from None
     with progress() as advance:
-        return pipeline.analyze(named, options, advance)
+        return pipeline.analyze(named, again(options, config), advance)
 
 
 def _compared(told: Report, again: Report, named: Sequence[str]) -> Verified:

@@ -130,6 +130,40 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Candidate:
+    """A place of lines that looks like a field: as --map has it, the share of lines that have it, the most frequent
+    values, whether name and values both speak for it, and words of outcomes whose meaning is not known."""
+
+    field: str
+    place: str
+    filled: float
+    examples: tuple[str, ...]
+    sure: bool
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Lines that were not understood and differ in some words only: the template, how many, the number of the first."""
+
+    text: str
+    lines: int
+    first: int
+
+
+@dataclass(frozen=True, slots=True)
+class Insight:
+    """What `inspect` says of an input beside its books: which dialect claimed how many lines, and what that dialect is;
+    which places look like which field, the maps that would read them, and templates of lines that were not read."""
+
+    claimed: tuple[tuple[str, int, str], ...]
+    candidates: tuple[Candidate, ...]
+    maps: tuple[str, ...]
+    templates: tuple[Template, ...]
+    unread: bool = False  # so little was read that these are of use
+
+
+@dataclass(frozen=True, slots=True)
 class InputReport:
     """How one input was read: lines = events + quiet + joined + unclaimed + bad.
 
@@ -150,6 +184,11 @@ class InputReport:
     note: str | None = None  # not in the JSON schema: why it was not read
     unread: tuple[Evidence, ...] = ()  # likewise: the first lines not understood, role "unclaimed" or "bad"
     signs: Mapping[str, int] = field(default_factory=dict)  # likewise: what its first lines show (LEVELS ...)
+    mapped: Mapping[str, int] = field(default_factory=dict)  # likewise: what the user's maps found, in how many lines
+    claimed: Mapping[str, int] = field(default_factory=dict)  # likewise: the dialects that claimed lines
+    strange: Mapping[str, int] = field(
+        default_factory=dict
+    )  # likewise: "map\0word" of outcomes that no word is known for
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,4 +250,5 @@ class Report:
     findings: tuple[Finding, ...]
     errors: tuple[str, ...] = ()  # detectors that raised: "rule: Type: message"
     fields: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # path -> field -> name in the log
+    insights: Mapping[str, Insight] = field(default_factory=dict)  # by path, of `inspect`
     hidden: int = 0  # not in the JSON schema: findings above information that the user asked not to see

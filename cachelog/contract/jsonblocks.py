@@ -25,7 +25,7 @@ import numpy.typing as npt
 import polars as pl
 
 from cachelog.contract import jsonlines
-from cachelog.contract.jsonlines import ASKED, DEPTH, FIELDS, MEASURES, Asked, decode
+from cachelog.contract.jsonlines import DEPTH, MEASURES, Asked, asked, decode, fields
 
 _SAMPLED = 100  # lines of a block whose keys are looked at
 _FEW = 64  # so many lines that Polars refuses together are read one by one
@@ -141,7 +141,7 @@ def _keys(text: str) -> tuple[tuple[str, ...], bool]:
     Nearly all keys are in a sample. Keys with escapes are none of them: their lines are read one by one.
     """
     sampled, whole = _sampled(text), pl.Series([text])
-    other = f'"(?:{_any_of(ASKED.keys() - sampled)})"{_GAP}:'
+    other = f'"(?:{_any_of(asked().keys() - sampled)})"{_GAP}:'
     rewritten = f'"(?:{_any_of([*_written(sampled), *_leaves(sampled), chr(0)])})"{_GAP}:{_GAP}{_REWRITTEN}'
     if not whole.str.contains(f"{other}|{rewritten}").item():
         return tuple(sorted(sampled)), True
@@ -167,7 +167,7 @@ def _sampled(text: str) -> frozenset[str]:
         start = max(end, text.rfind("\n", end + 1, min(end + step, len(text) - 1))) + 1
         end = text.find("\n", start)
         found |= (decode(text[start:end]) or {}).keys()
-    return frozenset(found & ASKED.keys())
+    return frozenset(found & asked().keys())
 
 
 def _picked(block: _Block, mask: _Mask) -> _Lines:
@@ -235,7 +235,7 @@ def _doubtful(raw: pl.DataFrame, block: _Block) -> pl.Series | None:
         single = raw.select(pl.any_horizontal(pl.col(block.keys).str.contains(_OF_TEXTS).fill_null(False))).to_series()
         found = single & _lines_of(raw, block, _TEXTS)
         doubtful = found if doubtful is None else doubtful | found
-    heads = [key for key in block.keys if ASKED[key].inside]
+    heads = [key for key in block.keys if asked()[key].inside]
     if heads and block.brackets and block.escapes:
         objects = raw.select(pl.any_horizontal(pl.col(heads).str.starts_with("{").fill_null(False))).to_series()
         found = objects & _lines_of(raw, block, r"\\")
@@ -262,12 +262,12 @@ def _numerals(raw: pl.DataFrame, keys: Iterable[str]) -> list[str]:
 
 def _written(keys: Iterable[str]) -> list[str]:
     """Return the keys whose value counts as written in some field."""
-    return [key for key in keys if any(name not in MEASURES for name, _ in ASKED[key].targets)]
+    return [key for key in keys if any(name not in MEASURES for name, _ in asked()[key].targets)]
 
 
 def _leaves(keys: Iterable[str]) -> list[str]:
     """Return the names within objects at these keys that fields ask for."""
-    return sorted({name for key in keys for name in _inner(ASKED[key])})
+    return sorted({name for key in keys for name in _inner(asked()[key])})
 
 
 def _inner(asked: Asked) -> Iterator[str]:
@@ -282,14 +282,14 @@ def _canonical(raw: pl.DataFrame, block: _Block) -> pl.DataFrame:
     choices: dict[str, list[tuple[int, pl.Expr]]] = {}
     for key in block.keys:
         value = pl.when(~_container(key)).then(pl.col(key)) if block.brackets else pl.col(key)
-        for name, rank in ASKED[key].targets:
+        for name, rank in asked()[key].targets:
             choices.setdefault(name, []).append((rank, value))
-        if block.brackets and ASKED[key].inside:
+        if block.brackets and asked()[key].inside:
             raw, inner = _looked_into(raw, key)
             for name, rank, column in inner:
                 choices.setdefault(name, []).append((rank, pl.col(column)))
     ordered = {name: [value for _, value in sorted(found, key=lambda c: c[0])] for name, found in choices.items()}
-    frame = raw.select("row", *(pl.coalesce(ordered[name]).alias(name) for name in FIELDS if name in ordered))
+    frame = raw.select("row", *(pl.coalesce(ordered[name]).alias(name) for name in fields() if name in ordered))
     valued = [s.name for s in frame if s.null_count() < frame.height]
     return jsonlines.typed(frame.select(valued or "row"))
 
@@ -297,7 +297,7 @@ def _canonical(raw: pl.DataFrame, block: _Block) -> pl.DataFrame:
 def _looked_into(raw: pl.DataFrame, key: str) -> tuple[pl.DataFrame, list[tuple[str, int, str]]]:
     """Join what the objects at a key hold, each distinct one read once; return (field, rank, column) with it."""
     distinct = raw.select(pl.col(key).filter(pl.col(key).str.starts_with("{"))).to_series().unique(maintain_order=True)
-    said = [jsonlines.values(decode(text) or {}, ASKED[key].inside) for text in distinct]
+    said = [jsonlines.values(decode(text) or {}, asked()[key].inside) for text in distinct]
     found = sorted({(name, rank) for one in said for name, (rank, _) in one.items()})
     columns = {(name, rank): f"{key}\0{name}\0{rank}" for name, rank in found}
     table = pl.DataFrame(

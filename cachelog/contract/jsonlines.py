@@ -19,9 +19,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 
 import polars as pl
 
+from cachelog.contract import own
 from cachelog.contract.fields import ALIASES, BESIDE, EDGE_ALIASES
 
 #: Deepest nesting of a line; the object itself is 1. Python's own reader stands no more than about 900.
@@ -58,9 +60,20 @@ class Asked:
     inside: dict[str, Asked] = field(default_factory=dict)
 
 
-def _asked() -> dict[str, Asked]:
+def fields() -> Mapping[str, tuple[str, ...]]:
+    """Return FIELDS, and the columns of what the user said (contract/own.py)."""
+    return {**FIELDS, **mine} if (mine := own.current().aliases) else FIELDS
+
+
+def asked() -> Mapping[str, Asked]:
+    """Return the keys that fields() ask for."""
+    return _asked(own.current())
+
+
+@lru_cache(maxsize=8)
+def _asked(said: own.Own) -> dict[str, Asked]:
     root: dict[str, Asked] = {}
-    for name, aliases in FIELDS.items():
+    for name, aliases in {**FIELDS, **said.aliases}.items():
         for order, alias in enumerate(aliases):
             root.setdefault(alias, Asked()).targets.append((name, 2 * order))
             *heads, last = alias.split(".")
@@ -72,7 +85,6 @@ def _asked() -> dict[str, Asked]:
     return root
 
 
-ASKED = _asked()
 _BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]')  # an open string ends the line: always linear
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -121,15 +133,15 @@ def _depth(text: str) -> int:
 Ranked = dict[str, tuple[int, str]]
 
 
-def values(found: Mapping[str, object], keys: Mapping[str, Asked] = ASKED, best: Ranked | None = None) -> Ranked:
-    """Return field -> (rank, text) of what an object says; of the ranks of one field the lowest is kept."""
-    best = {} if best is None else best
+def values(found: Mapping[str, object], keys: Mapping[str, Asked] | None = None, best: Ranked | None = None) -> Ranked:
+    """Return field -> (rank, text) of what an object says (None: of asked()); of a field the lowest rank is kept."""
+    best, keys = {} if best is None else best, asked() if keys is None else keys
     for key in found.keys() & keys.keys():
-        value, asked = _single(found[key]), keys[key]
+        value, wanted = _single(found[key]), keys[key]
         if isinstance(value, dict):
-            values(value, asked.inside, best)
+            values(value, wanted.inside, best)
         elif value is not None and not isinstance(value, list):
-            for name, rank in asked.targets:
+            for name, rank in wanted.targets:
                 if name not in best or rank < best[name][0]:
                     best[name] = rank, text(name, value)
     return best

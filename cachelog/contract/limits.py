@@ -242,6 +242,10 @@ class Limits:
     medium_rate: float = 0.01
     medium_misses: float = 100
 
+    # inspect: below this share of lines that are events it proposes maps; templates that are shown of an input
+    inspect_read_share: float = 0.5
+    inspect_templates: int = 20
+
     def for_memory(self, bytes_: int) -> Limits:
         """Return the limits with which reading stays within so much memory, as far as the logs' variety allows.
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from cachelog.contract import jsonlines
 from cachelog.contract.jsonlines import Ranked, Written
 from cachelog.contract.layout import Layout, Place
+from cachelog.contract.own import current
 
 #: Fields by which an application says what happened: with one of them a line is its own, not something around a line.
 OWN = ("model", "outcome", "edge", "hit", "event")
@@ -55,7 +56,7 @@ class Opened:
 def opened(root: object, layouts: Sequence[Layout], *, bodies: bool = False) -> Opened | None:
     """Return the records of a line that is an envelope, else None; with `bodies` a message alone is one always."""
     said = jsonlines.values(root) if isinstance(root, dict) else {}
-    own = any(name in said for name in OWN)
+    own = any(name in said for name in (*OWN, *current().telling))
     for code, layout in enumerate(layouts):
         records = _records(root, layout, own)
         if records is not None:

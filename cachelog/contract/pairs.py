@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
+from cachelog.contract import own
 from cachelog.contract.fields import ALIASES, EDGE_ALIASES
 from cachelog.contract.quoting import unescape
 
@@ -76,12 +77,24 @@ ALL = Wanted(
 )
 
 
+def fields() -> Mapping[str, tuple[str, ...]]:
+    """Return FIELDS, and the columns of what the user said (contract/own.py)."""
+    return {**FIELDS, **mine} if (mine := own.current().aliases) else FIELDS
+
+
+def every(wanted: Wanted = ALL) -> Wanted:
+    """Return what is wanted, and the keys that the user named."""
+    mine = own.current().aliases
+    return replace(wanted, keys=wanted.keys.union(*mine.values())) if mine else wanted
+
+
 #: Layouts that lines had before, the latest first: logs keep theirs. They only save the time of learning them again.
 _known: dict[Wanted, tuple[_Layout, ...]] = {}
 
 
 def read(text: pl.Series, wanted: Wanted = ALL) -> pl.DataFrame:
-    """Return one row a text, one String column a wanted key that occurs; an empty value is null."""
+    """Return one row a text, one String column a wanted key (or the user's) that occurs; an empty value is null."""
+    wanted = every(wanted)
     rest = text.alias("text").to_frame().with_row_index(_AT)
     known = _known.get(wanted, ())
     rest, parts, used = _matched(rest, known)
@@ -115,7 +128,7 @@ def _matched(rest: pl.DataFrame, layouts: Iterable[_Layout]) -> tuple[pl.DataFra
 
 def canonical(found: pl.DataFrame) -> pl.DataFrame:
     """Turn columns named by aliases into PARSED columns, the best alias that a line has first."""
-    columns = {field: [pl.col(a) for a in names if a in found.columns] for field, names in FIELDS.items()}
+    columns = {field: [pl.col(a) for a in names if a in found.columns] for field, names in fields().items()}
     frame = found.select(pl.coalesce(values).alias(field) for field, values in columns.items() if values)
     if "edge" in frame.columns:
         edge = pl.col("edge").is_not_null()
@@ -161,7 +174,7 @@ def _layout(line: str | None, wanted: Wanted) -> _Layout | None:
     parts: list[str] = []
     for i, token in enumerate(tokens):
         captured = last.get(token["key"]) == i and bool(token["value"])
-        part = _part(token, captured)
+        part = _part(token, captured, wanted)
         if i + 1 in spoken and i not in spoken:
             part = part.removesuffix(")")
         if i in spoken and i + 1 not in spoken:
@@ -191,7 +204,7 @@ def _spoken(tokens: Sequence[re.Match[str]], last: Mapping[str, int] | None, wan
     return frozenset(found)
 
 
-def _part(token: re.Match[str], captured: bool) -> str:
+def _part(token: re.Match[str], captured: bool, wanted: Wanted) -> str:
     """Return the expression of one token; every alternative begins with another byte, so nothing backtracks."""
     start = re.escape(token["open"])
     if not token["key"]:
@@ -199,7 +212,7 @@ def _part(token: re.Match[str], captured: bool) -> str:
     start += re.escape(token["key"]) + "="
     if captured:
         return start + _kind(token["value"])
-    return start + (VALUE if token["value"] or token["key"] not in ALL.keys else "")
+    return start + (VALUE if token["value"] or token["key"] not in wanted.keys else "")
 
 
 def _kind(value: str) -> str:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 
 def listed(names: Sequence[str], most: int = 3) -> str:
     """Return a readable list of names: a, b, c and 4 more."""
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return " (did you mean X?)", or nothing when no known name is near."""
+    close = get_close_matches(name, sorted(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def lasting(seconds: float) -> str:

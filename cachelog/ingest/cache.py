@@ -69,14 +69,14 @@ def size() -> tuple[int, int]:
     return len(found), sum(found)
 
 
-def find(source: Source, tz: str, limits: Limits) -> Kept | None:
+def find(source: Source, how: str, limits: Limits) -> Kept | None:
     """Return what is kept of an input as it is, or as it was before it grew; None for nothing."""
     if source.pipe or source.note or source.size < limits.cached_bytes:
         return None
     at = _entry(source.path)
     with suppress(OSError, ValueError, KeyError, TypeError):
         meta = store.known(at)
-        identity = _identity(source.path, int(str(meta["size"])), tz)
+        identity = _identity(source.path, int(str(meta["size"])), how)
         if any(meta[name] != value for name, value in identity.items()):
             return None
         same = meta["size"] == source.size and meta["mtime"] == os.stat(source.path).st_mtime_ns
@@ -88,7 +88,7 @@ def find(source: Source, tz: str, limits: Limits) -> Kept | None:
     return None
 
 
-def keep(source: Source, tz: str, kept: Kept, events: Events, rare: pl.DataFrame, limits: Limits) -> None:
+def keep(source: Source, how: str, kept: Kept, events: Events, rare: pl.DataFrame, limits: Limits) -> None:
     """Keep what an input says, as events of input 0; what cannot be kept is not, and nobody needs to know."""
     at = _entry(source.path)
     with suppress(OSError, pl.exceptions.PolarsError):
@@ -98,7 +98,7 @@ def keep(source: Source, tz: str, kept: Kept, events: Events, rare: pl.DataFrame
         at.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(dir=at.parent, prefix="new-"))
         try:
-            meta = {**_identity(source.path, kept.size, tz), **_meta(kept), "mtime": info.st_mtime_ns}
+            meta = {**_identity(source.path, kept.size, how), **_meta(kept), "mtime": info.st_mtime_ns}
             store.save(made, events, rare)
             store.describe(made, {**meta, "files": _files(made)})
             shutil.rmtree(at, ignore_errors=True)
@@ -119,7 +119,7 @@ def _entry(path: str) -> Path:
     return folder() / hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:32]
 
 
-def _identity(path: str, size: int, tz: str) -> dict[str, object]:
+def _identity(path: str, size: int, how: str) -> dict[str, object]:
     """What must be the same for an entry to hold; raises OSError."""
     with open(path, "rb") as raw:
         info = os.fstat(raw.fileno())
@@ -127,7 +127,7 @@ def _identity(path: str, size: int, tz: str) -> dict[str, object]:
         raw.seek(max(size - _ENDS, 0))
         tail = raw.read(min(_ENDS, size))
     ends = hashlib.sha256(head + tail).hexdigest()
-    return {"path": os.path.realpath(path), "inode": info.st_ino, "size": size, "ends": ends, "tz": tz,
+    return {"path": os.path.realpath(path), "inode": info.st_ino, "size": size, "ends": ends, "how": how,
             "parser": _parser()}  # fmt: skip
 
 

@@ -7,7 +7,7 @@ file, so mixed files need no special care.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import ModuleType
 
@@ -16,17 +16,20 @@ import numpy.typing as npt
 import polars as pl
 
 from cachelog.contract.dialect import PARSED, UNWRAPPED
+from cachelog.contract.errors import UsageError
 from cachelog.contract.events import RARE, READ
 from cachelog.contract.layout import Layout
+from cachelog.contract.own import current
 from cachelog.dialects import json_app
-from cachelog.ingest import json_scan, plain, sorting, texts
+from cachelog.ingest import json_scan, mapping, plain, sorting, texts
 from cachelog.ingest.conform import CONFORMED, conform
-from cachelog.ingest.ledger import BAD, EVENTS, QUIET, Rows, UnitBooks
+from cachelog.ingest.ledger import BAD, EVENTS, QUIET, UNCLAIMED, Rows, UnitBooks
 from cachelog.ingest.lines import Unit
 from cachelog.ingest.meaning import Meanings, Vocabulary
 from cachelog.ingest.place import Inputs, place
 from cachelog.ingest.said import Said, grouped
-from cachelog.ingest.unwrap import AROUND, DEPTH, innermost, joined, unwrap
+from cachelog.ingest.templates import masked
+from cachelog.ingest.unwrap import AROUND, DEPTH, innermost, joined, positions, unwrap
 
 _RowIds = npt.NDArray[np.uint32]
 
@@ -79,6 +82,7 @@ class Reader:
     inputs: Inputs
     layouts: Layouts
     meanings: Meanings = field(default_factory=Meanings)
+    mining: bool = False  # are templates of lines wanted that nobody claims?
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,21 @@ def read_unit(unit: Unit, reader: Reader) -> UnitRead:
     late = (
         mine.sort("line" if len(source) > unit.rows else "row", maintain_order=True)["ts"][-1] if mine.height else None
     )
-    return UnitRead(bulk, rare, late, bool(timed["ts"].null_count()), books.closed(facts.assumed, facts.votes))
+    closed = books.closed(facts.assumed, facts.votes)
+    if reader.mining:
+        closed = replace(closed, lost=_lost(unit, closed))
+    return UnitRead(bulk, rare, late, bool(timed["ts"].null_count()), closed)
+
+
+def _lost(unit: Unit, books: UnitBooks) -> pl.DataFrame | None:
+    """Return templates.MASKED of the lines that nobody claims; None for none."""
+    rows = np.flatnonzero(books.state == UNCLAIMED).astype(np.uint32)
+    if not len(rows):
+        return None
+    lines, _ = texts.decoded(bytes(unit.data), rows)
+    row = lines["row"].to_numpy()
+    told = texts.clean(lines).select("text").with_columns(source=books.source[row], line=unit.lines()[row])
+    return masked(told)
 
 
 def _plain(unit: Unit, reading: _Reading) -> UnitRead | None:
@@ -188,7 +206,7 @@ def _read(data: memoryview, reading: _Reading) -> None:
 def _read_block(data: json_scan.Block, rows: _RowIds, reading: _Reading, depth: int, *, bodies: bool = False) -> None:
     """Read a block of whole lines, which are these rows; `bodies` as json_scan.scan has it."""
     scanned = json_scan.scan(data, reading.reader.layouts.layouts if depth else (), bodies=bodies)
-    _note_json(scanned, rows, reading)
+    _note_json(scanned, data, rows, reading)
     if len(scanned.bad):
         _read_braced(_texts(data, rows, reading, scanned.bad), reading)
     if len(scanned.other) and isinstance(data, memoryview):  # of the unit itself, whose rows are its lines
@@ -199,11 +217,18 @@ def _read_block(data: json_scan.Block, rows: _RowIds, reading: _Reading, depth: 
         _read_opened(scanned.opened, data, rows, reading, depth - 1)
 
 
-def _note_json(scanned: json_scan.Scanned, rows: _RowIds, reading: _Reading) -> None:
+def _note_json(scanned: json_scan.Scanned, data: json_scan.Block, rows: _RowIds, reading: _Reading) -> None:
     """Enter what was scanned into the books."""
-    code = list(reading.reader.dialects).index(json_app.NAME)
+    names = list(reading.reader.dialects)
+    code, own = names.index(json_app.NAME), current()
     said = scanned.said.renumbered(pl.Series(rows))
     reading.books.claim(said.rows["row"].to_numpy(), code)
+    for form in reversed(own.formats):  # the first that claims a line counts
+        claimed = mapping.claimed(said.rows, form)
+        reading.books.claim(said.rows["row"].filter(claimed).to_numpy(), names.index(form.name))
+    wanted = scanned.said.rows["row"].to_numpy()
+    text = texts.decoded(bytes(data), wanted)[0]["text"] if own.searches and len(wanted) else None
+    said = mapping.folded(said, own, reading.books, text)
     reading.books.claim(rows[scanned.bad], code, BAD)
     reading.books.state[rows[scanned.blank]] = QUIET
     reading.parts.append(_read_known(said, reading))
@@ -289,8 +314,8 @@ def _read_loose(inner: _Inner, data: json_scan.Block, rows: _RowIds, reading: _R
     if read.all():
         return
     again = at[~read]
-    scanned = json_scan.scan(texts.picked(bytes(data), again))
-    _note_json(scanned, rows[again], reading)
+    block = texts.picked(bytes(data), again)
+    _note_json(json_scan.scan(block), block, rows[again], reading)
 
 
 def _of_known_loggers(records: pl.DataFrame, reading: _Reading) -> npt.NDArray[np.bool_]:
@@ -386,12 +411,14 @@ def _read_texts(lines: pl.DataFrame, reading: _Reading, depth: int) -> None:
 
 def _ask(lines: sorting.Lines, reading: _Reading) -> None:
     """Give each line to the first dialect that claims it."""
+    own = current()
     for code, dialect in _in_turn(reading.reader.dialects):
-        reading.books.claim(lines.quiet(dialect), code)
-        if scanned := lines.scanned(dialect):
+        if not own.searches:  # else the texts are needed
+            reading.books.claim(lines.quiet(dialect), code)
+        if not own.searches and (scanned := lines.scanned(dialect)):
             said, rows = scanned
             reading.books.claim(rows, code)
-            reading.parts.append(said)
+            reading.parts.append(mapping.folded(said, own, reading.books, None))
         asked = lines.asked(dialect)
         if asked.height and (mine := _claimed(asked, code, dialect, reading)).any():
             lines.take(mine)
@@ -411,12 +438,40 @@ def _offered(lines: pl.DataFrame, code: int, dialect: ModuleType, reading: _Read
 
 def _claimed(lines: pl.DataFrame, code: int, dialect: ModuleType, reading: _Reading) -> pl.Series:
     """Let a dialect read the lines that it claims; return which these are."""
+    if hasattr(dialect, "PLUGIN"):
+        return _claimed_by_guest(lines, code, dialect, reading)
     mine = lines.select(dialect.claim(pl.col("text")).fill_null(False)).to_series()
     if mine.any():
         claimed = lines if mine.all() else lines.filter(mine)
         reading.books.claim(claimed["row"].to_numpy(), code)
-        reading.parts.append(grouped(_checked(dialect.parse(claimed))))
+        reading.parts.append(grouped(_checked(_parsed(claimed, dialect, reading))))
     return mine
+
+
+def _claimed_by_guest(lines: pl.DataFrame, code: int, dialect: ModuleType, reading: _Reading) -> pl.Series:
+    """As _claimed; what a plug-in raises is the user's to know, not a bug of cachelog's."""
+    try:
+        mine = lines.select(dialect.claim(pl.col("text")).fill_null(False)).to_series()
+        claimed = lines.filter(mine)
+        parsed = _checked(_parsed(claimed, dialect, reading)) if claimed.height else None
+    except Exception as error:
+        what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        broke = f"the plug-in {dialect.NAME} of {dialect.PLUGIN} broke: {what}"
+        raise UsageError(f"{broke}; uninstall it, or set CACHELOG_PLUGINS=off") from error
+    if parsed is not None:
+        reading.books.claim(claimed["row"].to_numpy(), code)
+        reading.parts.append(grouped(parsed))
+    return mine
+
+
+def _parsed(claimed: pl.DataFrame, dialect: ModuleType, reading: _Reading) -> pl.DataFrame:
+    """Let a dialect read its lines, and put what the user's maps find in its place."""
+    parsed: pl.DataFrame = dialect.parse(claimed)
+    own = current()
+    if not own:
+        return parsed
+    text = claimed["text"].gather(positions(parsed["row"], claimed["row"])) if own.searches else None
+    return mapping.mapped(parsed, own, reading.books, text)
 
 
 def _in_turn(dialects: Mapping[str, ModuleType]) -> list[tuple[int, ModuleType]]:
@@ -441,7 +496,7 @@ def _read_json_texts(lines: pl.DataFrame, reading: _Reading, depth: int) -> pl.D
     objects = lines if mine.all() else lines.filter(mine)
     rows, data = objects["row"].to_numpy(), texts.joined(objects["text"])
     scanned = json_scan.scan(data, reading.reader.layouts.layouts if depth else ())
-    _note_json(scanned, rows, reading)
+    _note_json(scanned, data, rows, reading)
     _read_braced(objects[scanned.bad], reading)
     if len(scanned.opened.records):
         _read_opened(scanned.opened, data, rows, reading, depth - 1)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import polars as pl
 
-from cachelog.contract.jsonlines import ASKED
+from cachelog.contract.jsonlines import asked
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,8 +20,10 @@ _PARQUET = b"PAR1"
 _ARROW = b"ARROW1\0\0"
 _ROWS = 1 << 15  # rows at a time
 
-#: Fields that are asked for, and objects that fields are looked for in.
-_ROOTS = frozenset(name.split(".")[0] for name in ASKED)
+
+def _roots() -> frozenset[str]:
+    """Return the fields that are asked for, and the objects that fields are looked for in."""
+    return frozenset(name.split(".")[0] for name in asked())
 
 
 def is_columnar(head: bytes) -> bool:
@@ -79,7 +81,8 @@ def _wanted(schema: pa.Schema) -> list[str]:
     import pyarrow as pa
 
     plain = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal, pa.types.is_null)
-    return [f.name for f in schema if f.name in _ROOTS or not any(kind(f.type) for kind in plain)]
+    roots = _roots()
+    return [f.name for f in schema if f.name in roots or not any(kind(f.type) for kind in plain)]
 
 
 def _written(frame: pl.DataFrame) -> bytes:

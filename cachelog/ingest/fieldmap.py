@@ -4,35 +4,51 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from types import ModuleType
 
 import numpy as np
+import polars as pl
 
 from cachelog.contract import jsonlines, opening
+from cachelog.contract.finding import Candidate
+from cachelog.contract.heads import cut
+from cachelog.contract.own import SAME, current
 from cachelog.ingest import texts
 from cachelog.ingest.cite import again
 from cachelog.ingest.claim import Layouts
 from cachelog.ingest.discover import Source
 from cachelog.ingest.ledger import Rows
 from cachelog.ingest.lines import ReadLog, units
+from cachelog.ingest.suggest import candidates
 from cachelog.ingest.unwrap import DEPTH, unwrap
 
-_LOOKED_AT = 400  # lines of the head of an input
+_LOOKED_AT = 400  # lines of the head of an input, and about as many of what follows
 _PAIR = re.compile(r'(?:^|[\s,;(\[{])([A-Za-z_@][\w.\-@]*)=(?="|[^\s=])')
 
 
 Modules = Mapping[str, ModuleType]
+#: Canonical field -> the name it has in the head of an input; and what places look like fields there.
+Examined = tuple[Mapping[str, str], tuple[Candidate, ...]]
 
 
-def fields(source: Source, envelopes: Modules, dialects: Modules, spool: str | None = None) -> Mapping[str, str]:
-    """Return canonical field -> the name it has in the head of this input, the best alias that occurs there."""
-    seen: set[str] = set()
-    for text in _head(source, envelopes, Layouts.of(envelopes, dialects), spool):
-        seen |= _names(text)
+def examined(source: Source, envelopes: Modules, dialects: Modules, spool: str | None = None) -> Examined:
+    """Return the names and the candidates in the head of an input."""
+    lines = list(_head(source, envelopes, Layouts.of(envelopes, dialects), spool))
+    known = _fields(lines)
+    return known, candidates([line for line in lines if line.strip()])
+
+
+def _fields(lines: Sequence[str]) -> Mapping[str, str]:
+    """Return canonical field -> the name it has, what the user says, else the best alias that occurs."""
+    seen = set[str]().union(*(_names(text) for text in lines))
     found = {field: next((a for a in aliases if a in seen), None) for field, aliases in jsonlines.FIELDS.items()}
-    return {field: name for field, name in found.items() if name is not None}
+    mine = {SAME.get(one.field, one.field): one.said.partition("=")[2] for one in current().maps}
+    headed = "time" not in found or found["time"] is None
+    if headed and lines and cut(pl.Series(lines, dtype=pl.String))["time"].count() * 2 > len(lines):
+        found["time"] = "the head of the line"
+    return {field: name for field, name in (found | mine).items() if name is not None}
 
 
 def _head(source: Source, envelopes: Modules, layouts: Layouts, spool: str | None) -> Iterator[str]:
@@ -40,7 +56,9 @@ def _head(source: Source, envelopes: Modules, layouts: Layouts, spool: str | Non
     if (opened := again(source, spool)) is None:
         return
     for unit in islice(units([opened], ReadLog()), 1):
-        head = b"".join(line + b"\n" for line in bytes(unit.data).split(b"\n", _LOOKED_AT)[:_LOOKED_AT])
+        every = bytes(unit.data).split(b"\n")[:-1]
+        spread = every[_LOOKED_AT :: max(1, len(every) // _LOOKED_AT)]
+        head = b"".join(line + b"\n" for line in (*every[:_LOOKED_AT], *spread))
         lines, _ = texts.decoded(head)
         inner, _ = unwrap(lines, envelopes, Rows.of(np.zeros(head.count(b"\n"), np.uint32)))
         for text in inner["text"]:

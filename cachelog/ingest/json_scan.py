@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from cachelog.contract import jsonblocks, jsonlines, opening
+from cachelog.contract import jsonblocks, jsonlines, opening, own
 from cachelog.contract.errors import UsageError
 from cachelog.contract.layout import Layout
 from cachelog.contract.limits import DEFAULT
@@ -44,7 +44,6 @@ _KINDS = {
     "misses": "number",
     "lookups": "number",
 }
-SPEC = [(name, _KINDS.get(name, "word"), list(aliases)) for name, aliases in jsonlines.FIELDS.items()]
 
 _Rows = npt.NDArray[np.uint32]
 Block = bytes | memoryview
@@ -209,15 +208,20 @@ def _no_objects(
     return blank, other, indented
 
 
+def _spec() -> list[tuple[str, str, list[str]]]:
+    kinds = _KINDS | dict.fromkeys(own.current().aliases, "label")
+    return [(name, kinds.get(name, "word"), list(aliases)) for name, aliases in jsonlines.fields().items()]
+
+
 def _scanner(layouts: tuple[Layout, ...]) -> Any:
     """Return the scanner of this thread."""
-    kept = getattr(_THREAD, "kept", None)
-    if kept is None or (layouts and kept[0] != layouts):
+    kept, said = getattr(_THREAD, "kept", None), own.current()
+    if kept is None or (layouts and kept[0] != layouts) or kept[1] != said:
         assert NATIVE is not None
-        specs = [layout.spec() for layout in layouts]
-        kept = layouts, NATIVE.Scanner(SPEC, DEFAULT.line_bytes, jsonlines.DEPTH, specs, list(opening.OWN))
+        specs, telling = [layout.spec() for layout in layouts], [*opening.OWN, *said.telling]
+        kept = layouts, said, NATIVE.Scanner(_spec(), DEFAULT.line_bytes, jsonlines.DEPTH, specs, telling)
         _THREAD.kept = kept
-    return kept[1]
+    return kept[2]
 
 
 def _scan_native(block: Block, layouts: tuple[Layout, ...] = (), bodies: bool = False) -> Scanned:

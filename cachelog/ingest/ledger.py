@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from cachelog.contract.finding import Evidence, InputReport
 from cachelog.ingest.discover import Source
 from cachelog.ingest.lines import ReadLog
+from cachelog.ingest.templates import Mined
 
 STATES = ("events", "quiet", "joined", "unclaimed", "bad")
 EVENTS, QUIET, JOINED, UNCLAIMED, BAD = range(len(STATES))
 
-_COUNTERS = ("read_as", "wrapped", "assumed", "signs")
+_COUNTERS = ("read_as", "wrapped", "assumed", "signs", "mapped", "strange")
 _UNREAD = 3  # lines of each input that `inspect` cites
 
 
@@ -40,6 +43,7 @@ class Rows:
     envelope: npt.NDArray[np.int16]
     outer: npt.NDArray[np.uint32]
     lines: int
+    notes: list[tuple[str, str, npt.NDArray[np.uint32]]] = field(default_factory=list)  # counter, what, rows
 
     @classmethod
     def of(cls, source: npt.NDArray[np.uint32]) -> Rows:
@@ -52,6 +56,10 @@ class Rows:
         """Enter that a dialect reads these rows."""
         self.state[rows] = state
         self.format[rows] = dialect
+
+    def noted(self, counter: str, what: str, rows: pl.Series) -> None:
+        """Count something for these rows, in a counter of their inputs."""
+        self.notes.append((counter, what, rows.to_numpy()))
 
     def wrapped(self, rows: npt.NDArray[np.uint32], envelope: npt.NDArray[np.int16] | int) -> None:
         """Enter that an envelope was around these rows; the outermost stays."""
@@ -94,7 +102,20 @@ class Rows:
         if len(self.source) > self.lines:
             self._sum_up()
         line = slice(self.lines)
-        return UnitBooks(self.source[line], self.state[line], self.format[line], self.envelope[line], assumed, votes)
+        return UnitBooks(
+            self.source[line],
+            self.state[line],
+            self.format[line],
+            self.envelope[line],
+            assumed,
+            votes,
+            tuple(self._noted()),
+        )
+
+    def _noted(self) -> Iterator[tuple[str, int, str, int]]:
+        for counter, what, rows in self.notes:
+            sources, many = np.unique(self.source[rows], return_counts=True)
+            yield from ((counter, *found) for found in zip(sources.tolist(), repeat(what), many.tolist()))
 
     def _sum_up(self) -> None:
         line, weight = self.of_lines()[self.lines :], np.argsort(_TELLING)[self.state[self.lines :]]
@@ -114,6 +135,8 @@ class UnitBooks:
     envelope: npt.NDArray[np.int16]
     assumed: _Facts  # source, what, how many events
     votes: _Facts = ()  # likewise: zones that envelopes tell
+    noted: tuple[tuple[str, int, str, int], ...] = ()  # counter, source, what, how many rows
+    lost: pl.DataFrame | None = None  # templates.MASKED of lines that nobody claims, where that was asked for
 
 
 @dataclass(frozen=True)
@@ -143,6 +166,9 @@ class Books:
     wrapped: dict[int, Counter[str]] = field(default_factory=dict)
     assumed: dict[int, Counter[str]] = field(default_factory=dict)
     signs: dict[int, Counter[str]] = field(default_factory=dict)  # what the first lines show (signs.py)
+    mapped: dict[int, Counter[str]] = field(default_factory=dict)  # what the user's maps found
+    strange: dict[int, Counter[str]] = field(default_factory=dict)  # outcomes that no word is known for
+    mined: Mined = field(default_factory=Mined)
     unread: dict[int, list[Evidence]] = field(default_factory=dict)  # the first lines that were not understood
 
     def note(self, signs: _Facts) -> None:
@@ -163,6 +189,10 @@ class Books:
         for source, what, many in unit.assumed:
             self.assumed.setdefault(source, Counter())[what] += many
         self.note(unit.votes)
+        if unit.lost is not None:
+            self.mined.add(unit.lost)
+        for counter, source, what, many in unit.noted:
+            getattr(self, counter).setdefault(source, Counter())[what] += many
 
     def told(self, source: int) -> dict[str, object]:
         """Return what is known of an input, for the cache."""
@@ -201,6 +231,9 @@ class Books:
             note=source.note or log.notes.get(index),
             signs=dict(sorted(self.signs.get(index, {}).items())),
             unread=tuple(self.unread.get(index, ())),
+            claimed=dict(sorted(self.read_as.get(index, {}).items(), key=lambda one: (-one[1], one[0]))),
+            mapped=dict(sorted(self.mapped.get(index, {}).items())),
+            strange=dict(sorted(self.strange.get(index, {}).items())),
         )
 
 

@@ -160,6 +160,13 @@ def _word(text: pl.Expr) -> pl.Expr:
     )
 
 
+def is_outcome(words: pl.Series) -> pl.Series:
+    """Return which texts are outcomes of a lookup in the words of some cache; null is none."""
+    text = pl.lit(words)
+    known = pl.coalesce(_mapped(_word(text), EDGE_WORDS), _mapped(text.str.to_lowercase(), EDGE_WORDS))
+    return pl.select(known.is_not_null()).to_series()
+
+
 def _mapped(text: pl.Expr, words: dict[str, str]) -> pl.Expr:
     return text.replace_strict(words, default=None, return_dtype=pl.String)
 

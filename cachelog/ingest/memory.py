@@ -25,14 +25,14 @@ class Memory:
     """The inputs of a run, and how they are read."""
 
     sources: Sequence[Source]
-    tz: str
+    how: str
     limits: Limits
 
     def recall(self, books: Books, log: ReadLog, gathered: Gathered) -> dict[int, Kept]:
         """Take over what was read before; return it by input. An entry that is damaged is none."""
         found: dict[int, Kept] = {}
         for index, source in enumerate(self.sources):
-            if (kept := cache.find(source, self.tz, self.limits)) is None:
+            if (kept := cache.find(source, self.how, self.limits)) is None:
                 continue
             with suppress(OSError, KeyError, TypeError, ValueError, pl.exceptions.PolarsError):
                 page, events = Page.of(index, kept.books), kept.events(index)
@@ -57,7 +57,7 @@ class Memory:
                 source.size, sum(int(str(told[state])) for state in STATES), late.get(index),
                 log.bytes.get(index, 0), tuple(log.marks.get(index, ())), told, Path(source.path),
             )  # fmt: skip
-            cache.keep(source, self.tz, kept, *cache.of_input(index, *events), self.limits)
+            cache.keep(source, self.how, kept, *cache.of_input(index, *events), self.limits)
 
     def _worth(self, index: int, log: ReadLog) -> bool:
         source = self.sources[index]

@@ -6,10 +6,12 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
 
+from cachelog.contract import own
 from cachelog.contract.limits import DEFAULT, Limits
 from cachelog.ingest.claim import Layouts, Reader, UnitRead, read_unit
 from cachelog.ingest.clock import Zone, fixed_offset, from_mtime
@@ -41,6 +43,13 @@ class Asked:
     span: Span = _EVER  # of big files in order of time only this is read, with some slack
     progress: Callable[[int, int], None] | None = None
     limits: Limits = DEFAULT
+    mining: bool = False  # are templates of lines wanted that nobody claims?
+    own: own.Own = own.NOTHING  # what the user said of how lines are read
+
+    def how(self, dialects: Mapping[str, ModuleType]) -> str:
+        """Return what the events of an input depend on beside its bytes and the parser."""
+        guests = [f"{name} {module.IDENTITY}" for name, module in dialects.items() if hasattr(module, "IDENTITY")]
+        return repr((self.tz, self.own, guests)) if self.own or guests else self.tz
 
 
 def stage(
@@ -50,12 +59,19 @@ def stage(
     asked: Asked = Asked(),
 ) -> Staged:
     """Read every input under `paths`; Ctrl-C gives what was read so far. Raises UsageError on bad paths or zones."""
+    with own.using(asked.own):
+        return _staged(paths, dialects, envelopes, asked)
+
+
+def _staged(
+    paths: Sequence[str], dialects: Mapping[str, ModuleType], envelopes: Mapping[str, ModuleType], asked: Asked
+) -> Staged:
     fixed_offset(asked.tz)
     sources = tuple(discover(paths))
     reader = _reader(sources, dialects, envelopes, asked)
     books, log = Books(tuple(dialects), tuple(envelopes)), ReadLog()
     gathered = Gathered(asked.spool, asked.limits.held_events)
-    memory = Memory(sources, asked.tz, asked.limits)
+    memory = Memory(sources, asked.how(dialects), asked.limits)
     known = memory.recall(books, log, gathered) if asked.cache else {}
     windows = {index: Window(kept.size, kept.lines + 1, sources[index].size) for index, kept in known.items()}
     sought = {
@@ -77,7 +93,9 @@ def stage(
     if asked.cache and not log.interrupted:
         keep = partial(memory.remember, books, log, gathered.late, (bulk, rare), known, sought)
     parts = tuple(sources[index].path for index in sought)
-    return assembled(Read(bulk, rare, sources, inputs, log.interrupted, log.marks, parts), keep)
+    return assembled(
+        Read(bulk, rare, sources, inputs, log.interrupted, log.marks, parts, asked.own.maps, books.mined), keep
+    )
 
 
 def _reader(
@@ -90,7 +108,9 @@ def _reader(
     locus = [next((name for locate in locators if (name := locate(s.place))), None) for s in sources]
     now = os.stat(asked.spool).st_mtime if asked.spool else None
     newest = [from_mtime(now if s.pipe else s.mtime) for s in sources]
-    return Reader(dialects, envelopes, Inputs(Zone(asked.tz), newest, locus), Layouts.of(envelopes, dialects))
+    return Reader(
+        dialects, envelopes, Inputs(Zone(asked.tz), newest, locus), Layouts.of(envelopes, dialects), mining=asked.mining
+    )
 
 
 def _piece(envelopes: Mapping[str, ModuleType]) -> Callable[[bytes], Piece | None]:
@@ -132,7 +152,7 @@ def _mapped(stream: Iterator[Unit], reader: Reader, log: ReadLog) -> Iterator[_R
     pool = ThreadPoolExecutor(_THREADS)
     try:
         for unit in stream:
-            waiting.append(pool.submit(_read, unit, reader))
+            waiting.append(pool.submit(copy_context().run, _read, unit, reader))
             if len(waiting) > _THREADS:
                 yield _awaited(waiting.popleft(), log)
             if log.interrupted:

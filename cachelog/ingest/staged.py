@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
@@ -14,6 +14,7 @@ from cachelog.contract.errors import UsageError
 from cachelog.contract.event import EVENT, LABEL, LOST
 from cachelog.contract.events import RARE, Events, Part, packed
 from cachelog.contract.finding import InputReport
+from cachelog.contract.own import Mapped
 from cachelog.contract.platform import ANY
 from cachelog.ingest import store
 from cachelog.ingest.carry import carry_versions, settle_caches
@@ -21,6 +22,7 @@ from cachelog.ingest.counters import counted, scraped
 from cachelog.ingest.discover import Source, named, rotated
 from cachelog.ingest.doubles import once
 from cachelog.ingest.settle import settle
+from cachelog.ingest.templates import Mined
 
 _SCHEMA = "cachelog.staged/1"
 _Marks = Mapping[int, Sequence[tuple[int, int]]]
@@ -37,6 +39,8 @@ class Read:
     partial: bool
     marks: _Marks
     sought: tuple[str, ...]  # the inputs of which only the time asked for was read
+    maps: tuple[Mapped, ...] = ()  # the user's, where it was read here and now
+    mined: Mined = field(default_factory=Mined)  # lines that nobody claims, where they were asked for
 
 
 @dataclass(frozen=True)

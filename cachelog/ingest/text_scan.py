@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from cachelog.contract import jsonlines, pairs, urls
+from cachelog.contract import jsonlines, own, pairs, urls
 from cachelog.dialects import json_app, logfmt, nginx
 from cachelog.ingest.said import Said
 
@@ -45,7 +45,9 @@ class Reader:
 
     def make(self, native: ModuleType) -> Any:
         """Return the reader; it is for one thread."""
+        mine = own.current().aliases
         spec: _Spec = [(field, KINDS.get(field, "word"), list(names)) for field, names in self.names.items()]
+        spec += [(column, "label", list(names)) for column, names in mine.items() if self.kind == "logfmt"]
         return native.Reader(self.kind, spec, self.words)
 
 
@@ -79,9 +81,10 @@ class Scanned:
 def scan(native: ModuleType, dialect: str, lines: Any, numbers: _Rows) -> Scanned:
     """Read those of the native sorter's lines that are surely a dialect's of READERS, or surely not."""
     readers = _THREAD.__dict__.setdefault("readers", {})
-    if dialect not in readers:
-        readers[dialect] = READERS[dialect].make(native)
-    rows, said, claimed, others = readers[dialect].read(lines, numbers)
+    wanted = dialect, own.current()
+    if wanted not in readers:
+        readers[wanted] = READERS[dialect].make(native)
+    rows, said, claimed, others = readers[wanted].read(lines, numbers)
     found = _numbers(pl.DataFrame(rows))
     words = READERS[dialect].shape(pl.DataFrame(said))
     if not words.width:  # lines that say nothing say one thing

@@ -58,6 +58,18 @@ FORWARDED = {
 }  # fmt: skip
 FLAGS = {"true": "hit", "1": "hit", "yes": "hit", "false": "miss", "0": "miss", "no": "miss"}
 
+#: What words of home-grown outcomes probably mean: proposed to the user, never read so.
+_LIKE_HIT = (
+    "warm", "found", "fresh", "cached", "local", "memory", "present", "served", "reuse", "reused", "ram", "yes", "y",
+    "from store", "from memory",
+)  # fmt: skip
+_LIKE_MISS = (
+    "cold", "absent", "notfound", "not_found", "fetch", "fetched", "origin", "remote", "compute", "computed",
+    "recomputed", "load", "loaded", "empty", "new", "none", "missing", "fault", "backend", "disk", "built", "no", "n",
+)  # fmt: skip
+_LIKE_OTHERS = {"old": "expired", "outdated": "expired", "skip": "bypass", "skipped": "bypass", "fail": "error"}
+GUESSES: dict[str, str] = dict.fromkeys(_LIKE_HIT, "hit") | dict.fromkeys(_LIKE_MISS, "miss") | _LIKE_OTHERS
+
 
 @dataclass(frozen=True)
 class Phrase:

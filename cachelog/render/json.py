@@ -20,6 +20,7 @@ from cachelog.contract.finding import (
     Finding,
     Impact,
     InputReport,
+    Insight,
     LimitNote,
     ModelRow,
     Rejected,
@@ -28,7 +29,7 @@ from cachelog.contract.finding import (
     VersionRow,
 )
 from cachelog.contract.verdict import NOTHING, Setting
-from cachelog.render.document import INPUT_KEYS, as_json, finding_values
+from cachelog.render.document import INPUT_KEYS, as_json, finding_values, number
 
 
 def render(report: Report, setting: Setting = NOTHING) -> str:
@@ -44,12 +45,33 @@ def inspected(report: Report) -> str:
             **taken,
             "note": item.note,
             "fields": dict(report.fields.get(item.path, {})),
+            **_insight(report.insights.get(item.path), item),
             "unread": [{"line": line.line, "state": line.role, "text": line.text} for line in item.unread],
         }
         for item, taken in zip(report.inputs, known["inputs"], strict=True)
     ]
     kept = {key: known[key] for key in ("tool", "partial", "period")}
     return _dumped({"schema": "cachelog.inspect/1", **kept, "inputs": inputs, "limits": known["limits"]})
+
+
+def _insight(insight: Insight | None, item: InputReport) -> dict[str, Any]:
+    known = insight or Insight((), (), (), ())
+    return {
+        "claimed": [{"dialect": name, "lines": many, "about": about} for name, many, about in known.claimed],
+        "mapped": [{"map": what, "lines": many} for what, many in item.mapped.items()],
+        "candidates": [
+            {
+                "field": c.field,
+                "place": c.place,
+                "filled": number(c.filled),
+                "examples": list(c.examples),
+                "sure": c.sure,
+            }
+            for c in known.candidates
+        ],
+        "maps": list(known.maps),
+        "templates": [{"text": t.text, "lines": t.lines, "first": t.first} for t in known.templates],
+    }
 
 
 def finding_alone(finding: Finding) -> str:
