@@ -243,7 +243,6 @@ def _resident(rows: Sequence[_Row], replaces: bool, limits: Limits) -> Iterator[
         elif op is None:
             if rank in since:  # the others may stay in memory, but are asked for by their number only
                 yield from (_Turn(ts, other, False, "load", source, line) for other in sorted(since) if other != rank)
-                since = {rank: since[rank]}
                 yield _Turn(ts, rank, True, "load", source, line)
         elif op == "load":
             if replaces:
