@@ -19,6 +19,7 @@ import polars as pl
 import cachelog
 from cachelog import blindness, custom, rank
 from cachelog.attribution.cause import link
+from cachelog.attribution.clocks import doubted
 from cachelog.contract import platform
 from cachelog.contract.counted import Counted, Located
 from cachelog.contract.errors import UsageError
@@ -143,7 +144,7 @@ def _told(
 ) -> Report:  # fmt: skip
     """Link and rank what was found, and cite the lines."""
     events, frames = known
-    ranked = rank.rank(link(rank.named(found[0]), frames, options.limits))
+    ranked = rank.rank(link(rank.named(doubted(found[0], frames)), frames, options.limits))
     asked = traced(_asked(ranked, options), _reader(staged, spool), known, options.limits)
     hidden = sum(f.severity > Severity.INFO for f in ranked) - sum(f.severity > Severity.INFO for f in asked)
     causes = explained(events, frames, _fitted(options.limits, frames))

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.fleet import E, found, lookups
+from cachelog.attribution.clocks import doubted
+from cachelog.contract.finding import Confidence, Finding, Severity
+from tests.fleet import E, found, frames, lookups
 
 PODS = ("a", "b", "c", "d", "e")
 
@@ -92,3 +94,16 @@ def test_a_stopped_rollout_holds_as_long_as_it_is_overdue():
     (stuck,) = found("stuck-rollout", events)
     numbers = stuck.numbers
     assert numbers["holds_up_to_skew_seconds"] == numbers["quiet_seconds"] - numbers["grace_seconds"]
+
+
+def test_a_clock_that_is_off_by_more_takes_the_confidence_away():
+    events = stale()
+    (plain,) = found("version-regression", events)
+    skew = Finding(
+        rule="clock-skew", severity=Severity.LOW, confidence=Confidence.HIGH, title="", summary="", replicas=("d",),
+        numbers={"offset_seconds": -1.0 - plain.numbers["holds_up_to_skew_seconds"]},
+    )  # fmt: skip
+    near = replace(skew, numbers={"offset_seconds": 30.0})
+    assert doubted([plain, skew], frames(events))[0].confidence is Confidence.LOW
+    assert "The clock of d is off by" in doubted([plain, skew], frames(events))[0].summary
+    assert doubted([plain, near], frames(events))[0] == plain

@@ -30,7 +30,11 @@ def boot(at, pod, version, rev, extra=()):
 
 def served(pod, version, start, end):
     return [
-        (t, f"INFO predict model=fraud version={version} cache={'miss' if t % 50 == 0 else 'hit'} key=k{t % 9}")
+        (
+            t + len(PODS) / (9 + PODS.index(pod)),
+            f"INFO predict model=fraud version={version}"
+            f" cache={'miss' if t % 50 == 0 else 'hit'} key=k{(t * t + PODS.index(pod)) % 13}",
+        )
         for t in range(start, end, 5)
     ]
 

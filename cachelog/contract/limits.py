@@ -151,7 +151,7 @@ class Limits:
     shift_known: float = 0.25  # lookups before, as a share of those after: under it the old level may be a passing low
     shift_same_s: float = 300.0  # onsets of models within this, beside their intervals, are one
     shift_fleet: float = 0.3  # share of the other models that shift too: it is the fleet (METHODS §7)
-    parts_rows: int = 500_000  # lookups of a model whose keys are told apart in a change: a tenth of a second
+    parts_rows: int = 200_000  # lookups of a model whose keys are told apart in a change: 60 ms
     ages_rows: int = 100_000  # lookups of a model whose keys are followed; more are sampled by key
     ages_keyed: float = 0.8  # share of lookups that must have a key
     ages_share: float = 0.5  # of the excess: so much is most of it

@@ -15,7 +15,8 @@ How it decides
     seeded intervals, kept when a quasi-binomial model with all steps finds each of them significant as a maximum over
     all places (p <= 0.001), with an odds ratio of 1.25 at least; Benjamini-Hochberg over all models holds the false
     ones under one in a hundred. Then each replica is tested, the onset is placed by likelihood on those that changed,
-    and the extra misses are those beyond the old level. Other replicas, or other models, are the control.
+    and the extra misses are those beyond the old level. Other replicas, or other models, are the control. The change
+    is taken apart, exactly, into what is worse within replicas, versions and keys and what comes of others being asked.
 
 When it stays quiet
     Under 200 lookups or 10 misses. While caches are cold after a load or restart: those misses are counted apart and

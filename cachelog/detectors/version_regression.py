@@ -15,8 +15,9 @@ How it decides
     (a minute, to be certain; less in logs of a few minutes), when less than nine tenths of the replicas that had the
     newer version went back. A replica whose log begins with a start (the lines before a restart are gone) is held
     against its peers: it regressed when it loads an older version than at least half of them had. Only the order of
-    lines of one replica counts, so clocks that differ between machines do no harm. The cost is the difference of its
-    misses from before, less what the other replicas saw meanwhile.
+    lines of one replica counts, so clocks that differ between machines do no harm; that others kept the newer version
+    needs them, and up to which error is said. The cost is the difference of its misses from before, less what the
+    other replicas saw meanwhile.
 
 When it stays quiet
     Older versions beside a newer one (on demand, tenant pinning, several versions by policy, any order at a start);

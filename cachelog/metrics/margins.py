@@ -45,6 +45,8 @@ class Margin:
         """Return the sentence on it."""
         if math.isinf(self.seconds):
             return "It holds whatever the clocks: it is the order of lines within files."
+        if self.seconds < 1.0:
+            return "It holds only where clocks agree to the second."
         which = "The order of lines proves the step; the rest holds" if self.in_files else "It holds"
         return f"{which} while clocks are off by less than {lasting(math.floor(max(0.0, self.seconds)))}."
 
