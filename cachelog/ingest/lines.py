@@ -33,11 +33,12 @@ _KEPT = 8  # buffers: two a thread, one that is filled, and some for text that o
 
 @dataclass(frozen=True)
 class Segment:
-    """Rows row0.. of a unit are lines line0.. of input `source`."""
+    """Rows row0.. of a unit, which begin at byte0, are lines line0.. of input `source`."""
 
     row0: int
     source: int
     line0: int
+    byte0: int = 0
 
 
 @dataclass(frozen=True)
@@ -238,7 +239,7 @@ class _Packer:
         if end == self.begun:
             return
         count = json_scan.newlines(self.view[self.begun : end])
-        self.segments.append(Segment(self.rows, self.index, self.line))
+        self.segments.append(Segment(self.rows, self.index, self.line, self.begun))
         self.rows, self.line = self.rows + count, self.line + count
         if marks := self.log.marks[self.index]:  # none while offsets are not known
             marks.append((self.line, marks[-1][1] + end - self.begun))

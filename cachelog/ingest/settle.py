@@ -17,8 +17,8 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from cachelog.contract.event import EVENT, LABEL
-from cachelog.contract.events import FOLLOWING, NAIVE, ROWS, YEARLESS, Events
+from cachelog.contract.event import LABEL
+from cachelog.contract.events import FOLLOWING, NAIVE, YEARLESS, Events
 from cachelog.contract.finding import ZONE, InputReport
 from cachelog.contract.limits import DEFAULT
 
@@ -46,8 +46,8 @@ def settle(bulk: Events, rare: pl.DataFrame, inputs: Sequence[InputReport]) -> S
     """Return READ parts and RARE events with zones and years that votes and other inputs tell."""
     zoned = _zoned(bulk, rare, tuple(inputs))
     dated = _dated(zoned)
-    parts = tuple(replace(part, rows=part.rows.select(list(ROWS))) for part in dated.bulk.parts)
-    return Settled(Events(parts), dated.rare.select(list(EVENT)), dated.inputs)
+    parts = tuple(replace(part, rows=part.rows.drop("clock")) for part in dated.bulk.parts)
+    return Settled(Events(parts), dated.rare.drop("clock"), dated.inputs)
 
 
 # -- zones ------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ give no events: where lookups and loads are logged, the level is low enough.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from cachelog.ingest.lines import Unit
 _FIRST = 60  # lines: those of a start, and some of the work
 _SAID = 3  # lines: what says that it is sampled says so in each
 _WIDE = 4_000  # bytes of a line that are looked at
-_NEAR = 1 << 18  # bytes within which the first lines of one input mostly are
+_NEAR = 1 << 14  # bytes looked at together
 
 _LEVEL = re.compile(
     rb"""(?i:\b(?:level|lvl|levelname|severity|log\.level)\\*["']?\s*[:=]\s*\\*["']?([a-z]+))"""
@@ -35,31 +36,36 @@ Sign = tuple[int, str, int]  # input, what, how many lines
 def signs(unit: Unit, state: npt.NDArray[np.uint8]) -> tuple[Sign, ...]:
     """Return what the first lines of inputs show, as far as this unit holds them; `state` is the ledger's, by row."""
     ends = [*(s.row0 for s in unit.segments[1:]), unit.rows]
-    spans = [
-        (s.source, s.line0 - s.row0, s.row0, min(end, s.row0 + _FIRST + 1 - s.line0))
-        for s, end in zip(unit.segments, ends, strict=True)
-    ]
-    early = [span for span in spans if span[2] < span[3]]
-    if not early:
-        return ()
-    starts, found = _starts(unit, early[-1][3]), list[Sign]()
-    for source, shift, first, end in early:
-        for row in range(first, end):
-            told = bytes(unit.data[starts[row] : min(starts[row + 1] - 1, starts[row] + _WIDE)])
-            if row + shift <= _SAID:
-                found += [(source, SAMPLED + rate, 1) for rate in _sampled(told)]
-            if state[row] != EVENTS and (level := _level(told)):
-                found += [(source, LEVELS, 1)] + ([] if level.startswith(_HIGH) else [(source, LOW, 1)])
+    found: list[Sign] = []
+    for segment, end in zip(unit.segments, ends, strict=True):
+        many = min(end - segment.row0, _FIRST + 1 - segment.line0)
+        for at, told in enumerate(_lines(unit.data, segment.byte0, many)):
+            if segment.line0 + at <= _SAID:
+                found += [(segment.source, SAMPLED + rate, 1) for rate in _sampled(told)]
+            if state[segment.row0 + at] != EVENTS and (level := _level(told)):
+                found.append((segment.source, LEVELS, 1))
+                found += [] if level.startswith(_HIGH) else [(segment.source, LOW, 1)]
     return tuple(found)
 
 
-def _starts(unit: Unit, rows: int) -> npt.NDArray[np.int64]:
-    """Return where so many first rows begin, and the last of them ends."""
-    view = np.frombuffer(unit.data, np.uint8)
-    ends = np.flatnonzero(view[:_NEAR] == ord("\n"))
-    if len(ends) < rows:
-        ends = np.flatnonzero(view == ord("\n"))
-    return np.concatenate([[0], ends[:rows] + 1])
+def _lines(data: memoryview, start: int, many: int) -> Iterator[bytes]:
+    """Yield the beginnings of so many lines, of which the first begins at `start`."""
+    while many > 0:
+        near = bytes(data[start : start + _NEAR])
+        whole = near.split(b"\n")[:-1][:many]
+        if not whole:  # a line that is longer
+            near, end = near[:_WIDE], _end(data, start + len(near))
+            whole, start = [near], end - len(near) - 1
+        yield from (line[:_WIDE] for line in whole)
+        start += sum(map(len, whole)) + len(whole)
+        many -= len(whole)
+
+
+def _end(data: memoryview, start: int) -> int:
+    """Return where the line ends that a byte is in, behind its newline."""
+    while (cut := bytes(data[start : start + _NEAR]).find(b"\n")) < 0:
+        start += _NEAR
+    return start + cut + 1
 
 
 def _level(line: bytes) -> bytes:
