@@ -210,7 +210,9 @@ def _switched(changed: pl.DataFrame, ranks: pl.DataFrame) -> pl.DataFrame:
     own = changed.filter((pl.col("op") == "load") & pl.col("replica").is_not_null())
     alone = own.group_by("source", "model").agg(pl.col("replica").unique()).filter(pl.col("replica").list.len() == 1)
     lines = changed.filter((pl.col("op") == "rollout") & (pl.col("reason") == SWITCHED)).drop("replica")
-    whose = lines.join(alone.explode("replica"), on=["source", "model"]).with_columns(op=pl.lit(None, changed.schema["op"]))
+    whose = lines.join(alone.explode("replica"), on=["source", "model"]).with_columns(
+        op=pl.lit(None, changed.schema["op"])
+    )
     return whose.join(ranks.select("model", "version", "ord"), on=["model", "version"])
 
 
