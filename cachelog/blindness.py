@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -81,6 +81,17 @@ def sampled(modulus: int, wrong: float) -> tuple[LimitNote, ...]:
         return ()
     what = f"the causes of misses were found for one key in {modulus} and scaled up"
     return (LimitNote(f"{what}, shares within {wrong:.1%}", "the exact number of misses of each cause"),)
+
+
+def strange_keys(where: Collection[tuple[str, str]]) -> tuple[LimitNote, ...]:
+    """Return what is said of models and caches whose keys are none of the cache's."""
+    return tuple(
+        LimitNote(
+            f"the keys of {model} ({cache}) are not its cache's: those never seen before hit as often as all others",
+            "why lookups miss",
+        )
+        for model, cache in sorted(where)
+    )
 
 
 def _unmapped(inputs: Sequence[InputReport], maps: Sequence[Mapped]) -> Iterator[LimitNote]:

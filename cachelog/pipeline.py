@@ -151,6 +151,7 @@ def _told(
     models = windows.models(frames, by_model(causes, frames))
     report = _report(staged, models, _cited(asked, staged, spool), found[1], frames)
     told = (*report.limits, *blindness.gaps(ranked), *blindness.sampled(causes.modulus, causes.wrong))
+    told = (*told, *blindness.strange_keys(causes.foreign))
     return replace(_noted(replace(report, limits=told), options), hidden=hidden)
 
 

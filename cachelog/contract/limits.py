@@ -152,6 +152,11 @@ class Limits:
     shift_same_s: float = 300.0  # onsets of models within this, beside their intervals, are one
     shift_fleet: float = 0.3  # share of the other models that shift too: it is the fleet (METHODS §7)
     parts_rows: int = 200_000  # lookups of a model whose keys are told apart in a change: 60 ms
+    foreign_rows: int = 20_000  # lookups of a model by which keys are judged
+    foreign_lookups: int = 200  # late ones with a new key, and with a known one: below, keys are believed
+    foreign_misses: float = 1.5  # new keys that miss at most so many times as often as known ones are none of the cache
+    foreign_hits: float = 0.5  # ... and hit at least so many times as often
+    foreign_unseen: float = 0.1  # where hardly a key comes twice, hits of so many new keys are proof enough
     ages_rows: int = 100_000  # lookups of a model whose keys are followed; more are sampled by key
     ages_keyed: float = 0.8  # share of lookups that must have a key
     ages_share: float = 0.5  # of the excess: so much is most of it

@@ -48,6 +48,7 @@ from cachelog.contract.rule import Frames
 from cachelog.contract.wording import listed, percent
 from cachelog.metrics.ages import Shares, Stretch, shares
 from cachelog.metrics.beside import compared, deployed
+from cachelog.metrics.causes import explained
 from cachelog.metrics.control import Control, Found, control
 from cachelog.metrics.decomposition import Decomposition, of_change
 from cachelog.metrics.excursions import Excursion, changes
@@ -197,6 +198,8 @@ def _worth_telling(shift: _Shift) -> bool:
 
 def _shares(events: Events, frames: Frames, studied: Study, excursion: Excursion, limits: Limits) -> Shares | None:
     one = studied.series
+    if (one.model, one.cache) in explained(events, frames, limits).foreign:
+        return None
     end = frames.end + timedelta(microseconds=1) if excursion.ongoing else one.time(excursion.end)
     earlier = rate_of(one.misses.sum(0), one.lookups.sum(0), slice(0, excursion.at)).value
     cold = _cold_table(_cold(studied, excursion))

@@ -31,6 +31,7 @@ from cachelog.contract.events import Events
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
 from cachelog.metrics.emptied import NEVER, Span, emptied, last_before, silently_emptied
+from cachelog.metrics.foreign import foreign
 from cachelog.metrics.herds import HERDS, herds
 from cachelog.metrics.lifetimes import Ages, Edge, Floats, ages_at, beyond, edges
 from cachelog.metrics.once import once
@@ -80,6 +81,7 @@ class Explained:
     ttl: Mapping[tuple[str, str], tuple[Edge, ...]]
     shared: frozenset[tuple[str, str]]  # (model, cache) of which all replicas share one
     herds: pl.DataFrame  # metrics/herds.py
+    foreign: frozenset[tuple[str, str]]  # (model, cache) whose keys explain nothing (metrics/foreign.py)
 
 
 @dataclass(frozen=True)
@@ -104,11 +106,12 @@ def explained(events: Events, frames: Frames, limits: Limits) -> Explained:
     follow = partial(_followed, events, frames, words, modulus, span, limits)
     with ThreadPoolExecutor(_THREADS) as pool:
         found = [f for f in pool.map(follow, batches(frames, words, modulus, limits)) if f]
-    table = _completed([f.cells for f in found], frames, modulus)
+    table = _completed([f.cells for f in found if f.cells.width], frames, modulus)
     ttl = {which: edges for f in found for which, edges in f.ttl.items()}
     crowds = pl.concat([pl.DataFrame(schema=HERDS), *(f.herds for f in found)])
     shared = frozenset[tuple[str, str]]().union(*(f.shared for f in found))
-    return Explained(table, modulus, _uncertainty(table, modulus), ttl, shared, crowds)
+    strange = frozenset[tuple[str, str]]().union(*(f.foreign for f in found))
+    return Explained(table, modulus, _uncertainty(table, modulus), ttl, shared, crowds, strange)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,19 +122,29 @@ class _Followed:
     ttl: Mapping[tuple[str, str], tuple[Edge, ...]]
     shared: frozenset[tuple[str, str]]
     herds: pl.DataFrame
+    foreign: frozenset[tuple[str, str]]
 
 
 def _followed(
     events: Events, frames: Frames, words: Words, modulus: int, span: Span, limits: Limits, models: list[str]
 ) -> _Followed | None:
-    rows = rows_of(events, words, models, modulus)
+    rows, strange = _own(rows_of(events, words, models, modulus), words, limits)
     if not len(rows.ts):
-        return None
+        return _Followed(pl.DataFrame(), {}, frozenset(), pl.DataFrame(schema=HERDS), strange) if strange else None
     batch, common = _batch(rows, words, span, limits)
     cause, ttl = _causes_of(batch, frames, limits)
     names = words.places.rows()
     shared = frozenset(names[p] for p in np.flatnonzero(common).tolist())
-    return _Followed(_cells(batch, cause, frames), ttl, shared, _herds(batch, cause, limits))
+    return _Followed(_cells(batch, cause, frames), ttl, shared, _herds(batch, cause, limits), strange)
+
+
+def _own(rows: Rows, words: Words, limits: Limits) -> tuple[Rows, frozenset[tuple[str, str]]]:
+    """Return the rows whose keys are those of their cache, and which (model, cache) have others."""
+    place = words.place[rows.label]
+    strange = foreign(rows, place, words.places.height, limits)
+    names = words.places.rows()
+    found = frozenset(names[p] for p in np.flatnonzero(strange).tolist())
+    return (taken(rows, ~strange[place]) if found else rows), found
 
 
 def _herds(batch: Batch, cause: Ints, limits: Limits) -> pl.DataFrame:
