@@ -39,7 +39,7 @@ from cachelog.ingest.opened import drop_spool, open_spool
 from cachelog.ingest.seek import Span
 from cachelog.ingest.stage import Asked, stage
 from cachelog.ingest.staged import Staged
-from cachelog.metrics import residency, windows
+from cachelog.metrics import charting, residency, windows
 from cachelog.metrics.beside import told_beside
 from cachelog.metrics.causes import by_model, explained
 from cachelog.metrics.sources import lines_of
@@ -151,7 +151,8 @@ def _told(
     models = windows.models(frames, by_model(causes, frames))
     report = _report(staged, models, _cited(asked, staged, spool), found[1], frames)
     told = (*report.limits, *blindness.gaps(ranked), *blindness.sampled(causes.modulus, causes.wrong))
-    return replace(_noted(replace(report, limits=told), options), hidden=hidden)
+    charts = charting.charts(frames, asked, options.limits) if options.charts else None
+    return replace(_noted(replace(report, limits=told), options), hidden=hidden, charts=charts)
 
 
 def _noted(report: Report, options: Options) -> Report:
