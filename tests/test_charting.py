@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from cachelog import demo, pipeline
 from cachelog.contract.finding import Confidence, Finding, Severity
 from cachelog.contract.limits import DEFAULT
+from cachelog.contract.platform import SAID
 from cachelog.contract.rule import Frames
 from cachelog.metrics import charting, windows
 from cachelog.metrics.proportions import wilson
@@ -127,6 +128,19 @@ def test_of_too_many_events_an_even_selection_is_drawn_and_their_number_is_told(
     found = picture(frames(10, 60), limits)
     assert found.happened == 10
     assert [mark.replica for mark in found.marks] == ["pod-0", "pod-3", "pod-6", "pod-9"]
+
+
+def test_deploys_that_the_platform_tells_of_are_marked_where_they_concern_the_replicas():
+    rows = [
+        (START + timedelta(minutes=minute), 0, 1, replica, None, "img:2", None, reason)
+        for minute, replica, reason in ((1, None, "deploy: all"), (2, "pod-*", "deploy: helm"), (3, "web-*", "deploy: helm"), (4, None, "manifest: image"))
+    ]  # fmt: skip
+    known = replace(frames(2, 60), platform=pl.DataFrame(rows, schema=SAID, orient="row"))
+    assert [(mark.time.minute, mark.kind, mark.version) for mark in picture(known).marks[:2]] == [
+        (1, "rollout", "img:2"),
+        (2, "rollout", "img:2"),
+    ]
+    assert picture(known).happened == 4  # and two loads
 
 
 def test_a_short_finding_in_a_long_log_is_shown_with_what_surrounds_it():

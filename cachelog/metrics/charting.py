@@ -17,6 +17,7 @@ import polars as pl
 from cachelog.contract.charting import Band, Charts, Lane, Line, Mark, Picture, Rates
 from cachelog.contract.finding import Finding
 from cachelog.contract.limits import Limits
+from cachelog.contract.platform import ANY, DEPLOY, of_kind
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import replicas as so_many
 from cachelog.metrics.proportions import wilson_bounds
@@ -213,8 +214,21 @@ def _versions(frames: Frames, finding: Finding, lanes: Sequence[Lane]) -> tuple[
 
 
 def _marks(frames: Frames, finding: Finding, replicas: Sequence[str], view: _View) -> pl.DataFrame:
-    """Return ts, op, replica, version of what happened to the model, to these replicas and to the fleet."""
+    """Return ts, op, replica, version of what happened to the model, to these replicas and to the fleet, by time."""
     about = _is_of(finding) | (pl.col("op").is_in(["restart", "flush", "rollout"]) & pl.col("model").is_null())
     here = pl.col("replica").is_null() | pl.col("replica").is_in(replicas)
-    chosen = pl.col("op").is_in(list(_MARKED)) & about & here & pl.col("ts").is_between(view.start, view.end)
-    return frames.changes.filter(chosen).select("ts", "op", "replica", "version").unique(maintain_order=True)
+    inside = pl.col("ts").is_between(view.start, view.end)
+    columns = ["ts", "op", "replica", "version"]
+    happened = frames.changes.filter(pl.col("op").is_in(list(_MARKED)) & about & here & inside).select(columns)
+    deploys = _deploys(frames, finding, replicas).filter(inside).select(columns)
+    return pl.concat([happened, deploys]).unique(maintain_order=True).sort("ts", maintain_order=True)
+
+
+def _deploys(frames: Frames, finding: Finding, replicas: Sequence[str]) -> pl.DataFrame:
+    """Return what the platform tells of deploys of the model, of all, or of a workload of these replicas."""
+    workload = pl.col("replica").str.strip_suffix(ANY)
+    named = frames.platform.select(workload.drop_nulls().unique()).to_series().to_list()
+    mine = [name for name in named if any(replica.startswith(name) for replica in replicas)]
+    chosen = of_kind(DEPLOY) & (pl.col("model").is_null() | _is_of(finding))
+    told = frames.platform.filter(chosen & (pl.col("replica").is_null() | workload.is_in(mine)))
+    return told.with_columns(op=pl.lit("rollout"), replica=pl.lit(None, pl.String))

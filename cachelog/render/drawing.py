@@ -26,6 +26,7 @@ _TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 
 _MOST_TICKS = 8
 _DAY = 86400
 _LETTER = 6.4  # width of one in a band, in units
+_TOLD = 120  # letters of it where it is told in full
 _NAME = 26  # letters of a replica beside its lane
 _KINDS = {
     "load": "loaded",
@@ -217,7 +218,7 @@ def _path(points: Sequence[tuple[float, float]]) -> str:
 
 def _row(lane: Lane, y: float, picture: Picture, scale: _Scale) -> Row:
     blocks = tuple(_block(band, picture.versions, scale) for band in lane.bands)
-    name = text.printable(lane.replica)
+    name = text.short(lane.replica, _TOLD)
     return Row(y, _tail(name), name, lane.affected, blocks)
 
 
@@ -245,7 +246,7 @@ def _point(mark: Mark, places: dict[str, float], scale: _Scale) -> Point:
 def happened(mark: Mark) -> str:
     """Return what a mark says: "loaded v41 on fraud-0"."""
     version = f" {text.short(mark.version, 60)}" if mark.version else ""
-    where = f" on {text.printable(mark.replica)}" if mark.replica is not None else ""
+    where = f" on {text.short(mark.replica, _TOLD)}" if mark.replica is not None else ""
     return f"{_KINDS[mark.kind]}{version}{where}"
 
 
@@ -290,7 +291,7 @@ def _rate_values(rates: Rates) -> dict[str, Any]:
 
 def _lane_values(lane: Lane, versions: Sequence[str]) -> dict[str, Any]:
     bands = [[versions.index(b.version), _seconds(b.start), _seconds(b.end), int(b.seen)] for b in lane.bands]
-    name = text.printable(lane.replica)
+    name = text.short(lane.replica, _TOLD)
     return {"name": name, "tail": _tail(name), "affected": lane.affected, "bands": bands}
 
 

@@ -33,6 +33,7 @@ _LINES = 1000  # of those, and rows of a table
 _PROOF = 3  # cited lines at once; the others unfold
 _QUOTED = 1200  # characters of a cited line
 _NAMES = 12  # replicas named in a list
+_SENTENCE = 600  # characters of a verdict
 _VERSIONS = 3  # of a model
 _LINKS = 4  # from a model to its findings
 _SPARK = (96, 20)  # size of a sparkline
@@ -49,7 +50,7 @@ def render(report: Report, setting: Setting = NOTHING) -> str:
             report=report,
             setting=setting,
             told=told,
-            headline=text.verdict(report),
+            headline=text.short(text.verdict(report), _SENTENCE),
             facts=_facts(report),
             models=_models(report),
             caches={row.cache for row in report.models} != {"default"},
@@ -78,6 +79,7 @@ def _environment() -> Environment:
         finalize=_printable,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     made.filters |= {
         "moment": text.moment,
@@ -263,7 +265,7 @@ def _when(finding: Finding) -> str:
 def _evidence(item: Evidence) -> dict[str, str]:
     """Return when and where a cited line stands, what it shows and its text."""
     at = text.moment(item.time) + " UTC" if item.time else ""
-    return {"at": at, "role": item.role, "place": f"{item.path}:{item.line}", "text": _line(item.text)}
+    return {"at": at, "role": item.role, "place": f"{text.short(item.path, 300)}:{item.line}", "text": _line(item.text)}
 
 
 def _line(raw: str) -> str:
