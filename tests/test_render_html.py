@@ -183,6 +183,17 @@ def test_the_answer_stands_first_and_all_of_it_without_a_script():
     assert len(figures) >= 12
 
 
+@pytest.mark.parametrize(
+    "outcome, level",
+    [(Outcome.PASS, "fine"), (Outcome.FAIL, "critical"), (Outcome.INCONCLUSIVE, "medium"), (None, "critical")],
+)
+def test_the_verdict_of_a_check_is_the_headline(outcome, level):
+    verdict = Verdict(outcome, "because of so and so") if outcome else None
+    source = html.render(reports.report(), Setting(verdict=verdict))
+    said = f"{outcome.value}: because of so and so" if outcome else "fraud: older version v41 loaded"
+    assert f"<h1>{said}" in source and f'<header class="verdict {level}">' in source
+
+
 def test_the_chart_is_said_in_words_for_those_who_do_not_see_it():
     labels = [a.get("aria-label") or "" for t, a in Page(html.render(incident())).tags if t == "svg"]
     assert "2 affected 7.9 % before the finding began, 32.6 % from then on" in labels[0], labels[0]

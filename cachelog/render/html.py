@@ -11,7 +11,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from importlib.resources import files
 from inspect import cleandoc
@@ -19,10 +19,10 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from cachelog.contract.charting import Picture
-from cachelog.contract.finding import Confidence, Evidence, Finding, ModelRow, Report, Severity
-from cachelog.contract.verdict import NOTHING, Setting
+from cachelog.contract.finding import Confidence, Evidence, Finding, Impact, ModelRow, Report, Severity
+from cachelog.contract.verdict import NOTHING, Outcome, Setting
 from cachelog.contract.wording import lasting, listed, percent
-from cachelog.render import drawing, text
+from cachelog.render import drawing, figures, text
 from cachelog.render.text import Story
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ def render(report: Report, setting: Setting = NOTHING) -> str:
             report=report,
             setting=setting,
             told=told,
-            headline=text.short(text.verdict(report), _SENTENCE),
+            headline=text.short(setting.verdict.said if setting.verdict else text.verdict(report), _SENTENCE),
+            level=_level(told, setting),
             facts=_facts(report),
             models=_models(report),
             caches={row.cache for row in report.models} != {"default"},
@@ -137,6 +138,14 @@ def _data(told: Told) -> str:
     return _own(plain.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
+def _level(told: Told, setting: Setting) -> str:
+    """Return how bad it is, as a class of the style: what the verdict of `check` says, else the worst finding."""
+    worst = told.worst.word if told.worst is not None else "fine"
+    if setting.verdict is None or setting.verdict.outcome is Outcome.FAIL:
+        return worst if worst != "fine" or setting.verdict is None else "critical"
+    return "fine" if setting.verdict.outcome is Outcome.PASS else "medium"
+
+
 def _facts(report: Report) -> list[str]:
     facts = [text.by_severity([story.cause for story in text.stories(report.findings)])]
     if report.start and report.end:
@@ -157,7 +166,7 @@ class Card:
     facts: tuple[tuple[str, str], ...]
     proof: tuple[Evidence, ...]
     more_proof: tuple[Evidence, ...]
-    figures: tuple[tuple[str, str], ...]
+    figures: tuple[tuple[str, str, str], ...]  # name, value, what it is
     state: str  # new, unchanged ..., "" where that is not known
     drawing: drawing.Drawing | None
     subject: str  # what the chart is of
@@ -203,7 +212,7 @@ def _card(story: Story, anchor: str, report: Report, setting: Setting) -> Card:
         facts=tuple((name, said) for name, said in _told(finding) if said),
         proof=proof[:_PROOF],
         more_proof=proof[_PROOF:],
-        figures=tuple((name, text.figure(name, value)) for name, value in finding.numbers.items()),
+        figures=tuple(_arithmetic(finding)),
         state=setting.states.get(finding.fingerprint, ""),
         drawing=drawing.drawing(picture, finding) if picture else None,
         subject=_subject(picture, finding) if picture else "",
@@ -241,6 +250,14 @@ def _told(finding: Finding) -> Iterator[tuple[str, str]]:
     yield "Miss rate", " → ".join(text.rates(finding.numbers))
     yield "Sure", f"{finding.confidence.word} confidence" if finding.confidence < Confidence.HIGH else ""
     yield "Ruled out", listed([item.cause for item in finding.rejected], _NAMES)
+
+
+def _arithmetic(finding: Finding) -> Iterator[tuple[str, str, str]]:
+    """Yield every number by the name that it has in the JSON report, with what it is."""
+    impact = {f"impact.{field.name}": getattr(finding.impact, field.name) for field in fields(Impact)}
+    for name, value in {**impact, **finding.numbers}.items():
+        if value is not None:
+            yield name, text.figure(name, value), figures.meaning(name)
 
 
 def _where(finding: Finding) -> str:
