@@ -140,9 +140,11 @@ def _data(told: Told) -> str:
 
 def _level(told: Told, setting: Setting) -> str:
     """Return how bad it is, as a class of the style: what the verdict of `check` says, else the worst finding."""
-    worst = told.worst.word if told.worst is not None else "fine"
-    if setting.verdict is None or setting.verdict.outcome is Outcome.FAIL:
-        return worst if worst != "fine" or setting.verdict is None else "critical"
+    worst = told.worst.word if told.worst else None
+    if setting.verdict is None:
+        return worst or "fine"
+    if setting.verdict.outcome is Outcome.FAIL:
+        return worst or "critical"
     return "fine" if setting.verdict.outcome is Outcome.PASS else "medium"
 
 
