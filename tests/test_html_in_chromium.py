@@ -104,6 +104,10 @@ def test_the_charts_are_drawn_and_say_numbers_under_the_mouse(browser, incident)
         lanes = page.locator("#finding-1 .u-over").nth(1).bounding_box()
         page.mouse.move(lanes["x"] + lanes["width"] * 0.75, lanes["y"] + 10)
         assert "search-7d9c8b6f5-8rw4z v9 since 05:34:08" in page.locator("#finding-1 .readout").inner_text()
+        page.mouse.move(over["x"] + over["width"] * 0.5, over["y"] + 60)
+        assert "search-" not in page.locator("#finding-1 .readout").inner_text()
+        page.mouse.move(5, 5)
+        assert "Point at the charts" in page.locator("#finding-1 .readout").inner_text()
 
 
 def test_a_drag_zooms_both_charts_and_escape_shows_all_again(browser, incident):

@@ -17,7 +17,8 @@ from cachelog.contract.wording import percent
 from cachelog.render import text
 
 WIDTH, GUTTER, RIGHT = 960, 190, 14  # whole, left of the charts, right of them
-RATE_HEIGHT, LANE, GAP, AXIS, HEAD = 170, 20, 16, 22, 10  # of the rates, of one replica; between, below, above
+RATE_HEIGHT, GAP, AXIS, HEAD = 170, 16, 22, 10  # of the rates; between, below, above
+LANE, NARROW, MANY = 20, 13, 16  # height of a replica's lane, and where they are more than so many
 COLOURS = 8  # of versions; more repeat
 
 _TOPS = (0.004, 0.01, 0.02, 0.04, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)  # ends of the axis of rates: quarters are round
@@ -92,6 +93,7 @@ class Drawing:
     """All that the SVG of a picture shows."""
 
     height: float
+    lane: float  # height of a lane
     bottom: float  # of the charts, above the axis of time
     times: tuple[Tick, ...]
     rates: tuple[Tick, ...]  # empty where no rate is known
@@ -117,11 +119,13 @@ def drawing(picture: Picture, finding: Finding) -> Drawing:
     """Return the geometry of a picture: rates above, a lane for each replica below, one axis of time."""
     scale = _Scale(picture.start.timestamp(), picture.end.timestamp())
     top = HEAD + (RATE_HEIGHT + GAP if picture.rates else 0)
-    bottom = top + LANE * len(picture.lanes)
-    rows = tuple(_row(lane, top + LANE * at, picture, scale) for at, lane in enumerate(picture.lanes))
+    high = lane_height(picture)
+    bottom = top + high * len(picture.lanes)
+    rows = tuple(_row(lane, top + high * at, picture, scale) for at, lane in enumerate(picture.lanes))
     places = {lane.replica: row.y for lane, row in zip(picture.lanes, rows, strict=True)}
     return Drawing(
         height=bottom + AXIS,
+        lane=high,
         bottom=bottom,
         times=tuple(_times(scale)),
         rates=tuple(_levels(picture.rates)) if picture.rates else (),
@@ -130,6 +134,11 @@ def drawing(picture: Picture, finding: Finding) -> Drawing:
         points=tuple(_point(mark, places, scale) for mark in picture.marks),
         shade=_shade(finding, scale),
     )
+
+
+def lane_height(picture: Picture) -> int:
+    """Return the height of a lane: a big fleet must not push the proof off the screen."""
+    return NARROW if len(picture.lanes) > MANY else LANE
 
 
 def _shade(finding: Finding, scale: _Scale) -> tuple[float, float] | None:
@@ -262,6 +271,7 @@ def values(picture: Picture, finding: Finding) -> dict[str, Any]:
         "end": _seconds(picture.end),
         "shade": [_seconds(begun), _seconds(ended or picture.end)] if begun else None,
         "rates": _rate_values(picture.rates) if picture.rates else None,
+        "lane": lane_height(picture),
         "versions": [text.short(version, 60) for version in picture.versions],
         "lanes": [_lane_values(lane, picture.versions) for lane in picture.lanes],
         "marks": [

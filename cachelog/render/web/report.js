@@ -3,7 +3,7 @@
 // Texts of logs reach the page through textContent and the canvas only, never as markup.
 (() => {
   "use strict";
-  const DAY = 86400, VERSIONS = 8, LANE = 20, STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, DAY, 2 * DAY, 7 * DAY];
+  const DAY = 86400, VERSIONS = 8, STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, DAY, 2 * DAY, 7 * DAY];
   const pad = (number) => String(number).padStart(2, "0");
   const percent = (share) => (100 * share).toFixed(1) + " %";
   const count = (number) => number.toLocaleString("en-US");
@@ -101,7 +101,7 @@
 
   function laneChart(chart, gutter, width) {
     const { data } = chart, many = Math.max(data.lanes.length, 1);
-    const base = frame(chart, gutter, width, LANE * many + 34, "lanes");
+    const base = frame(chart, gutter, width, data.lane * many + 34, "lanes");
     return new uPlot({
       ...base, series: [{}, { stroke: "transparent", points: { show: false } }],
       scales: { ...base.scales, y: { range: [0, many] } },
@@ -110,11 +110,11 @@
   }
 
   function lanes(plot, data, gutter) {
-    const { ctx, bbox } = plot, ratio = devicePixelRatio, high = bbox.height / Math.max(data.lanes.length, 1);
+    const { ctx, bbox } = plot, ratio = devicePixelRatio, high = bbox.height / Math.max(data.lanes.length, 1), size = data.lane < 20 ? 9 : 11;
     ctx.save();
     ctx.textBaseline = "middle";
     data.lanes.forEach((lane, at) => {
-      ctx.font = (lane.affected ? "bold " : "") + 11 * ratio + "px system-ui, sans-serif";
+      ctx.font = (lane.affected ? "bold " : "") + size * ratio + "px system-ui, sans-serif";
       ctx.fillStyle = colour(lane.affected ? "line0" : "ink");
       ctx.textAlign = "right";
       ctx.fillText(fitted(ctx, lane.tail, (gutter - 10) * ratio), bbox.left - 8 * ratio, bbox.top + high * (at + 0.5));
@@ -122,9 +122,9 @@
     ctx.restore();
     clipped(plot, () => {
       ctx.textBaseline = "middle";
-      ctx.font = 11 * ratio + "px system-ui, sans-serif";
+      ctx.font = size * ratio + "px system-ui, sans-serif";
       data.lanes.forEach((lane, at) => lane.bands.forEach((band) => block(plot, data, band, bbox.top + high * at, high)));
-      data.marks.forEach((mark) => mark[2] >= 0 && sign(plot, mark, bbox.top + high * (mark[2] + 0.5), ratio));
+      data.marks.forEach((mark) => mark[2] >= 0 && sign(plot, mark, bbox.top + high * (mark[2] + 0.5), ratio * data.lane / 20));
     });
   }
 
