@@ -90,7 +90,14 @@ def test_a_restart_of_a_pod_shows_the_model_that_it_harmed_most(tmp_path):
     report = pipeline.analyze(["sample-logs/crash-loop"], pipeline.Options(charts=True))
     loop = next(f for f in report.findings if f.rule == "replica-restart")
     harmed = [f.model for f in report.findings if f.caused_by == loop.id]
-    assert loop.model is None and report.charts.pictures[loop.id].model == (harmed[0] if harmed else None)
+    assert loop.model is None and report.charts.pictures[loop.id].model in (
+        harmed[:1] or {row.model for row in report.models}
+    )
+
+
+def test_a_gap_shows_the_model_that_its_replica_is_asked_most():
+    found = picture(frames(3, 60), model=None)
+    assert found.model == "m" and found.rates is not None
 
 
 @settings(max_examples=25)

@@ -72,7 +72,7 @@ class Mark:
 class Picture:
     """What the charts of one finding show, all over the same stretch of time."""
 
-    model: str | None  # of a finding of no model: the one that it harmed most
+    model: str | None  # of a finding of no model: the one that it harmed most, else that its replicas are asked most
     start: datetime
     end: datetime
     rates: Rates | None  # None where the logs tell no rate

@@ -41,14 +41,22 @@ class _View:
 def charts(frames: Frames, findings: Sequence[Finding], limits: Limits) -> Charts:
     """Return the pictures of the best ranked findings that no other one explains, at most limits.chart_findings."""
     told = [finding for finding in findings if finding.caused_by is None][: limits.chart_findings]
-    made = {finding.id: _picture(frames, _concrete(finding, findings), limits) for finding in told}
+    made = {finding.id: _picture(frames, _concrete(frames, finding, findings), limits) for finding in told}
     return Charts({name: picture for name, picture in made.items() if picture.says})
 
 
-def _concrete(finding: Finding, findings: Sequence[Finding]) -> Finding:
-    """Return a finding of no model as one of the model that it harmed most, where it harmed one."""
-    effect = next((f for f in findings if f.caused_by == finding.id and f.model is not None), None)
-    return finding if finding.model is not None or effect is None else replace(finding, model=effect.model)
+def _concrete(frames: Frames, finding: Finding, findings: Sequence[Finding]) -> Finding:
+    """Return a finding of no model as one of the model that it harmed most, else of its replicas' busiest one."""
+    if finding.model is not None:
+        return finding
+    harmed = [f.model for f in findings if f.caused_by == finding.id and f.model is not None]
+    return replace(finding, model=harmed[0] if harmed else _most_asked(frames, finding.replicas))
+
+
+def _most_asked(frames: Frames, replicas: Sequence[str]) -> str | None:
+    mine = frames.totals.filter(pl.col("replica").is_in(list(replicas)))
+    asked = mine.group_by("model").agg(pl.col("lookups").sum()).sort("lookups", "model", descending=[True, False])
+    return None if asked.is_empty() else str(asked["model"][0])
 
 
 def _picture(frames: Frames, finding: Finding, limits: Limits) -> Picture:

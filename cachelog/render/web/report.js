@@ -227,7 +227,7 @@
 
     laneSaid(time) {
       const lane = this.data.lanes[this.lane], band = lane.bands.find(([, start, end]) => start <= time && time < end);
-      return [lane.name, band ? ` ${this.data.versions[band[0]]} since ${clock(band[1])}` : " no version known"];
+      return [lane.name, band ? ` ${this.data.versions[band[0]]} since ${clock(band[1])}${band[3] ? ", seen in its answers" : ""}` : " no version known"];
     }
 
     pressed(event) {
