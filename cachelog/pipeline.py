@@ -39,7 +39,7 @@ from cachelog.ingest.opened import drop_spool, open_spool
 from cachelog.ingest.seek import Span
 from cachelog.ingest.stage import Asked, stage
 from cachelog.ingest.staged import Staged
-from cachelog.metrics import residency, windows
+from cachelog.metrics import charting, residency, windows
 from cachelog.metrics.beside import told_beside
 from cachelog.metrics.causes import by_model, explained
 from cachelog.metrics.sources import lines_of
@@ -152,7 +152,8 @@ def _told(
     report = _report(staged, models, _cited(asked, staged, spool), found[1], frames)
     told = (*report.limits, *blindness.gaps(ranked), *blindness.sampled(causes.modulus, causes.wrong))
     told = (*told, *blindness.strange_keys(causes.foreign))
-    return replace(_noted(replace(report, limits=told), options), hidden=hidden)
+    charts = charting.charts(frames, asked, options.limits) if options.charts else None
+    return replace(_noted(replace(report, limits=told), options), hidden=hidden, charts=charts)
 
 
 def _noted(report: Report, options: Options) -> Report:

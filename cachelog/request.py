@@ -43,6 +43,7 @@ class Options:
     deploys: tuple[Deploy, ...] = ()  # that the user tells of
     memory: int | None = None  # bytes for which `limits` were chosen, None where the user named none
     cache: bool = False  # use what was read before, and keep what is read
+    charts: bool = False  # make what the charts of a page show
 
     def within(self, memory: int) -> Options:
         """Return the options with the limits that fit so many bytes."""

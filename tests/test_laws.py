@@ -105,6 +105,7 @@ def test_files_of_one_room_do_not_know_one_another(path):
         "page",
         "document",
         "figures",
+        "drawing",
     }  # the frame of the commands and of the text renderers
     others = {p.stem for p in (HOUSE / mine).glob("*.py")} - {path.stem, "__init__"} - shared
     names = {name.split(".")[2] for name in imported(path) if name.startswith(f"cachelog.{mine}.")}

@@ -29,7 +29,7 @@ def analyze(
 ) -> int:
     """Say what went wrong, ranked, with the lines that prove it."""
     plan = planned(outputs)
-    report = analysed(paths, filters, fail_on, reading)
+    report = analysed(paths, filters, fail_on, reading, charts=plan.charts)
     tell(report, plan)
     explain_errors(report)
     if strict and damaged(report):

@@ -32,7 +32,7 @@ def check(
 ) -> int:
     """Judge a deploy: pass (exit 0), fail (1) or inconclusive (3)."""
     plan = planned(outputs)
-    report = analysed(paths, filters, fail_on, reading)
+    report = analysed(paths, filters, fail_on, reading, charts=plan.charts)
     code = exit_code(report, fail_on, strict, zero=False)
     if code == 0 and (too_little(report) or untold(report)):
         code = 3

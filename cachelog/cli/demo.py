@@ -32,7 +32,7 @@ def demo(
     except OSError as error:
         raise UsageError(f"cannot write the demo's logs to {str(folder)!r}: {error.strerror}") from None
     say(f"logs written to {folder}; this is what `cachelog {folder}` says of them:")
-    report = analysed([str(folder)], Filters())
+    report = analysed([str(folder)], Filters(), charts=plan.charts)
     tell(report, plan)
     explain_errors(report)
     return exit_code(report, FailOn.NONE, strict=False, zero=False)

@@ -42,6 +42,11 @@ class Plan:
     posts: tuple[Post, ...]
     anchor: Anchor | None
 
+    @property
+    def charts(self) -> bool:
+        """Return whether what charts show is needed."""
+        return any(target.format is ReportFormat.HTML for target in self.targets)
+
 
 def planned(outputs: Outputs) -> Plan:
     """Return where the report goes; raises UsageError on what cannot be written or posted."""
@@ -115,7 +120,7 @@ def _anchor(outputs: Outputs) -> Anchor | None:
 def _setting(plan: Plan, verdict: Verdict | None) -> Setting:
     wanted = {target.format for target in plan.targets}
     pages: dict[str, str] = {}
-    if ReportFormat.SARIF in wanted:
+    if wanted & {ReportFormat.SARIF, ReportFormat.HTML}:
         from cachelog.rooms import detectors
 
         pages = {rule: module.__doc__ or "" for rule, module in detectors().items()}

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -38,14 +39,22 @@ def inputs(paths: Sequence[str] | None) -> list[str]:
 
 
 def analysed(
-    paths: Sequence[str] | None, filters: Filters, fail_on: FailOn = FailOn.NONE, reading: Reading = _AS_USUAL
+    paths: Sequence[str] | None,
+    filters: Filters,
+    fail_on: FailOn = FailOn.NONE,
+    reading: Reading = _AS_USUAL,
+    *,
+    charts: bool = False,
 ) -> Report:
-    """Return the report on the paths and keep it for `cachelog show`; raises UsageError."""
+    """Return the report on the paths, with what charts show if asked, and keep it for `cachelog show`.
+
+    Raises UsageError.
+    """
     from cachelog import pipeline
 
     _no_hiding(filters, fail_on)
     named = inputs(paths)
-    options = reading.into(filters.options(datetime.now(UTC)))
+    options = replace(reading.into(filters.options(datetime.now(UTC))), charts=charts)
     with progress() as advance:
         report = pipeline.analyze(named, options, advance)
     _keep(report)

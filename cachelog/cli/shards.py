@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -73,7 +74,8 @@ def merge(
     if not staged:
         raise UsageError("no folder of `cachelog stage` is named; the report needs its events beside what was found")
     found = [path for path in folders if not os.path.isdir(path)]
-    report = shards.merge(staged, found, filters.options(datetime.now(UTC)))
+    options = replace(filters.options(datetime.now(UTC)), charts=plan.charts)
+    report = shards.merge(staged, found, options)
     tell(report, plan)
     explain_errors(report)
     return exit_code(report, FailOn.NONE, strict=False, zero=False)

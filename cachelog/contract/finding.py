@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 
+from cachelog.contract.charting import Charts
 from cachelog.contract.counted import Counted
 
 SCHEMA = "cachelog.report/1"
@@ -252,3 +253,4 @@ class Report:
     fields: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # path -> field -> name in the log
     insights: Mapping[str, Insight] = field(default_factory=dict)  # by path, of `inspect`
     hidden: int = 0  # not in the JSON schema: findings above information that the user asked not to see
+    charts: Charts | None = None  # likewise: what the charts of the HTML page show, where they are asked for

@@ -61,6 +61,16 @@ class Limits:
     deploy_s: float = 900.0  # a deploy may be behind what begins so long after it: images are pulled, pods replaced
     deploy_late_s: float = 60.0  # ... or so shortly before: clocks differ, and some tell of a deploy at its end
 
+    # -- charts of the HTML report -------------------------------------------------------------
+    chart_findings: int = 24  # findings with a picture: about 40 kB each, 2 MB with the rest of the page at most
+    chart_points: int = 300  # windows of a chart: a screen has about three pixels for each
+    chart_rows: int = 24  # windows of the table behind it, and the fewest that still show a course
+    chart_window_lookups: float = 60.0  # of a line, in a window: at a miss rate of 20 % the interval is +-10 points
+    chart_around_s: float = 900.0  # at least so much is shown before and after a finding
+    chart_replicas: int = 40  # lanes; the others are summed
+    chart_bands: int = 400  # of all lanes: a fleet that flaps has thousands, too narrow to be seen
+    chart_marks: int = 240  # events drawn, evenly chosen where there are more
+
     # -- versions -----------------------------------------------------------------------------
     skew_s: float = 30.0  # runs shorter than this are clock skew or overlap of a rollout (METHODS §4)
     dwell_s: float = 60.0  # the newer version must have held this long to be certain

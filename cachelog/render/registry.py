@@ -22,6 +22,7 @@ class ReportFormat(StrEnum):
     TEXT = "text"
     JSON = "json"
     JSONL = "jsonl"
+    HTML = "html"
     MARKDOWN = "markdown"
     BRIEF = "brief"
     SARIF = "sarif"
@@ -44,6 +45,8 @@ ENDINGS: dict[str, tuple[ReportFormat, ...]] = {
     ".json": (_F.JSON, _F.SARIF, _F.GITLAB, _F.SLACK, _F.ALERTMANAGER),
     ".jsonl": (_F.JSONL, _F.PAGERDUTY, _F.GRAFANA),
     ".ndjson": (_F.JSONL, _F.PAGERDUTY, _F.GRAFANA),
+    ".html": (_F.HTML,),
+    ".htm": (_F.HTML,),
     ".md": (_F.MARKDOWN, _F.BRIEF),
     ".markdown": (_F.MARKDOWN, _F.BRIEF),
     ".sarif": (_F.SARIF,),
