@@ -16,6 +16,7 @@ from cachelog.contract.finding import LEVELS, LOW, SAMPLED, Finding, InputReport
 from cachelog.contract.limits import DEFAULT
 from cachelog.contract.own import Mapped
 from cachelog.contract.rule import Frames
+from cachelog.contract.wording import listed
 
 #: Below this share of lines understood, the rest of an input may hold what matters.
 _MOSTLY_UNREAD = 0.5
@@ -85,13 +86,11 @@ def sampled(modulus: int, wrong: float) -> tuple[LimitNote, ...]:
 
 def strange_keys(where: Collection[tuple[str, str]]) -> tuple[LimitNote, ...]:
     """Return what is said of models and caches whose keys are none of the cache's."""
-    return tuple(
-        LimitNote(
-            f"the keys of {model} ({cache}) are not its cache's: those never seen before hit as often as all others",
-            "why lookups miss",
-        )
-        for model, cache in sorted(where)
-    )
+    if not where:
+        return ()
+    names = listed([f"{model} ({cache})" for model, cache in sorted(where)], 3)
+    what = "the keys of lookups are not those of the cache: ones never seen before hit as often as all others"
+    return (LimitNote(what, "why lookups miss", names),)
 
 
 def _unmapped(inputs: Sequence[InputReport], maps: Sequence[Mapped]) -> Iterator[LimitNote]:
