@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import blake2s
 
-from cachelog.contract.finding import Confidence, Finding
+from cachelog.contract.finding import Confidence, Finding, Severity
 
 _SURE = {Confidence.LOW: 0.4, Confidence.MEDIUM: 0.7, Confidence.HIGH: 1.0}
 _BASIS = {"observed": 0.8, "unknown": 0.5}
@@ -39,9 +39,14 @@ def rank(findings: Sequence[Finding]) -> list[Finding]:
     """Return the findings best first, with scores and ids F1, F2 ..., and links by id instead of fingerprint."""
     own = {f.fingerprint: _score(f) for f in findings}
     scored = [replace(f, score=_with_effects(f, findings, own)) for f in findings]
-    scored.sort(key=lambda f: (-f.severity, -f.score, f.caused_by is not None, *_by_name(f)))
+    scored.sort(key=lambda f: (-f.severity, _expected(f), -f.score, f.caused_by is not None, *_by_name(f)))
     ids = {f.fingerprint: f"F{place}" for place, f in enumerate(scored, 1)}
     return [_relinked(f, ids) for f in scored]
+
+
+def _expected(finding: Finding) -> bool:
+    """For information alone, a cache that was cold after a start is what everybody expects; it comes last."""
+    return finding.severity == Severity.INFO and finding.rule == "cold-start"
 
 
 def _by_name(finding: Finding) -> tuple[str, ...]:

@@ -87,3 +87,10 @@ def test_fingerprints_hold_no_times_and_tell_apart():
     assert named([REGRESSION])[0].fingerprint == named([later])[0].fingerprint
     marks = {f.fingerprint for f in named([REGRESSION, later, replace(REGRESSION, replicas=("b",)), SHIFT])}
     assert len(marks) == 4
+
+
+def test_for_information_a_cold_start_comes_after_what_was_changed():
+    cold = finding("cold-start", severity=Severity.INFO, impact=Impact(excess_misses_low=50.0))
+    back = finding("rollback", severity=Severity.INFO)
+    assert [f.rule for f in told(cold, back)] == ["rollback", "cold-start"]
+    assert [f.rule for f in told(replace(cold, severity=Severity.LOW), back)] == ["cold-start", "rollback"]

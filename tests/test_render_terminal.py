@@ -295,7 +295,7 @@ def test_inputs_that_were_read_alike_stand_together():
     page = reading.render(reports.report(inputs=(*many, odd), partial=True), Look())
     assert "and 34 inputs more" in page
     assert "triton in cri" in page
-    assert "not whole ended early" in page
+    assert "not whole  ended early" in page
     assert "PARTIAL" in page
     assert len(page.splitlines()) < 30
 
@@ -304,7 +304,7 @@ def test_lines_that_were_not_understood_are_cited():
     lost = tuple(Evidence(0, n, None, "unclaimed", "a.log", f"what is {n}?") for n in (3, 7, 9))
     inputs = (reports.source("a.log", unread=lost), reports.source("b.log", unread=lost))
     page = reading.render(reports.report(inputs=inputs), Look())
-    assert "not read  a.log:3 (unclaimed)\n          what is 3?\n" in page
+    assert "not read   a.log:3 (unclaimed)\n           what is 3?\n" in page
     assert page.count("what is") == 5
 
 
