@@ -58,6 +58,7 @@ MAY_IMPORT = {
     "samples": {"contract", "custom", "ingest", "pipeline"},
     "shards": {"contract", "ingest", "pipeline"},
     "demo": set(),
+<<<<<<< HEAD
     "cli": {
         "contract",
         "pipeline",
@@ -70,6 +71,10 @@ MAY_IMPORT = {
         "custom",
         "samples",
     },
+=======
+    "gate": {"contract", "metrics"},
+    "cli": {"contract", "pipeline", "render", "rooms", "demo", "shards", "request", "verification", "gate"},
+>>>>>>> 9105706 (check judges miss rates before and after a deploy, expectations, a saved baseline and suppressions; --wait)
     "__main__": {"cli"},
     "__init__": set(),
 }
