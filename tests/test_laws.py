@@ -58,7 +58,7 @@ MAY_IMPORT = {
     "samples": {"contract", "custom", "ingest", "pipeline"},
     "shards": {"contract", "ingest", "pipeline"},
     "demo": set(),
-<<<<<<< HEAD
+    "gate": {"contract", "metrics"},
     "cli": {
         "contract",
         "pipeline",
@@ -70,11 +70,8 @@ MAY_IMPORT = {
         "verification",
         "custom",
         "samples",
+        "gate",
     },
-=======
-    "gate": {"contract", "metrics"},
-    "cli": {"contract", "pipeline", "render", "rooms", "demo", "shards", "request", "verification", "gate"},
->>>>>>> 9105706 (check judges miss rates before and after a deploy, expectations, a saved baseline and suppressions; --wait)
     "__main__": {"cli"},
     "__init__": set(),
 }

@@ -188,7 +188,7 @@ def test_the_verdict_is_said_once(run):
 def test_every_model_is_a_check_of_its_own(run):
     lines = [json.loads(line) for line in run("check", STALE, "--format", "jsonl")[1].splitlines()]
     checks = {line["name"]: (line["outcome"], line["sentence"]) for line in lines if line["kind"] == "check"}
-        assert set(checks) == {"search-ranker", "spell-check", "miss rate of search-ranker"}
+    assert set(checks) == {"search-ranker", "spell-check", "miss rate of search-ranker"}
     assert checks["search-ranker"][0] == "fail"
     assert checks["search-ranker"][1].startswith("F1 (critical): search-ranker: older version v9")
     assert checks["spell-check"] == ("pass", "nothing at or above high in 214 lookups")
