@@ -53,6 +53,7 @@ _RULES = 2  # at a time
 
 Progress = Callable[[int, int], None]
 Sources = Mapping[str, Sequence[Located]]  # by the name of a figure
+Beside = Callable[[Events, Frames, Limits], None]  # looks at what the rules look at, with their limits
 Found = tuple[list[Finding], tuple[str, ...]]  # and the rules that raised
 
 
@@ -76,16 +77,32 @@ def engine() -> str:
     return json_scan.engine()
 
 
-def analyze(paths: Sequence[str], options: Options = EVERYTHING, progress: Progress | None = None) -> Report:
+def analyze(
+    paths: Sequence[str], options: Options = EVERYTHING, progress: Progress | None = None, beside: Beside | None = None
+) -> Report:
     """Read the logs under `paths` and return what went wrong, ranked, with the text of every cited line.
 
-    Ctrl-C while reading gives the report of what was read, marked partial. Raises UsageError.
+    `beside` is called with the events, unless none has a time. Ctrl-C while reading gives the report of what was read,
+    marked partial. Raises UsageError.
     """
     spool = open_spool()
     try:
         staged = _understood(_stage(paths, options, spool, progress))
         with _meanwhile(staged.keep):
-            return _analyzed(staged, options, spool)
+            return _analyzed(staged, options, spool, beside)
+    finally:
+        drop_spool(spool)
+
+
+def observe(paths: Sequence[str], options: Options, progress: Progress | None, beside: Beside) -> None:
+    """Read the logs for `beside` alone, which is not called when no event has a time; raises UsageError."""
+    spool = open_spool()
+    try:
+        staged = _understood(_stage(paths, options, spool, progress))
+        with _meanwhile(staged.keep):
+            events, rare = _wanted(staged, options)
+            if frames := _frames(events, rare, options):
+                beside(events, frames, _fitted(options.limits, frames))
     finally:
         drop_spool(spool)
 
@@ -131,11 +148,13 @@ def _meanwhile(work: Callable[[], None]) -> Iterator[None]:
         thread.join()
 
 
-def _analyzed(staged: Staged, options: Options, spool: str | None) -> Report:
+def _analyzed(staged: Staged, options: Options, spool: str | None, beside: Beside | None = None) -> Report:
     events, rare = _wanted(staged, options)
     frames = _frames(events, rare, options)
     if frames is None:
         return _noted(_report(staged, (), (), (), frames), options)
+    if beside:
+        beside(events, frames, _fitted(options.limits, frames))
     return _told(staged, (events, frames), _detect(events, frames, options.limits), options, spool)
 
 

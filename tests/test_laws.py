@@ -58,6 +58,7 @@ MAY_IMPORT = {
     "samples": {"contract", "custom", "ingest", "pipeline"},
     "shards": {"contract", "ingest", "pipeline"},
     "demo": set(),
+    "gate": {"contract", "metrics"},
     "cli": {
         "contract",
         "pipeline",
@@ -69,6 +70,7 @@ MAY_IMPORT = {
         "verification",
         "custom",
         "samples",
+        "gate",
     },
     "__main__": {"cli"},
     "__init__": set(),

@@ -16,7 +16,7 @@ import pytest
 
 from cachelog.cli import app, publishing
 from cachelog.cli.options import Outputs
-from cachelog.cli.publishing import Target, planned, publish
+from cachelog.cli.publishing import Judged, Target, planned, publish
 from cachelog.contract.errors import UsageError
 from cachelog.contract.verdict import Anchor, Outcome, Verdict
 from cachelog.render.registry import ReportFormat
@@ -188,7 +188,7 @@ def test_the_verdict_is_said_once(run):
 def test_every_model_is_a_check_of_its_own(run):
     lines = [json.loads(line) for line in run("check", STALE, "--format", "jsonl")[1].splitlines()]
     checks = {line["name"]: (line["outcome"], line["sentence"]) for line in lines if line["kind"] == "check"}
-    assert set(checks) == {"search-ranker", "spell-check"}
+    assert set(checks) == {"search-ranker", "spell-check", "miss rate of search-ranker"}
     assert checks["search-ranker"][0] == "fail"
     assert checks["search-ranker"][1].startswith("F1 (critical): search-ranker: older version v9")
     assert checks["spell-check"] == ("pass", "nothing at or above high in 214 lookups")
@@ -211,7 +211,7 @@ def test_github_gets_a_summary_and_outputs_where_it_names_the_files(tmp_path, mo
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary"))
     monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
     (tmp_path / "summary").write_text("before\n")
-    told(format=F.GITHUB, verdict=Verdict(Outcome.FAIL, "so it is"))
+    told(format=F.GITHUB, verdict=Judged(Verdict(Outcome.FAIL, "so it is"), {}, {}))
     assert (tmp_path / "summary").read_text().startswith("before\n**❌ fail: so it is**\n")
     assert (tmp_path / "output").read_text() == "verdict=fail\nfindings=3\n"
     assert len((tmp_path / "summary").read_bytes()) < 1 << 20

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cachelog.cli.analyze import explain_errors
+from cachelog.cli.deciding import Allowed, Comparing, Inconclusive, Logs, decided
 from cachelog.cli.options import FailOn, Filters, Outputs, Paths
-from cachelog.cli.publishing import planned, publish
-from cachelog.cli.running import analysed, damaged, exit_code, fails
+from cachelog.cli.publishing import Judged, planned, publish
+from cachelog.cli.running import damaged, exit_code, fails
 from cachelog.cli.settings import Reading
 from cachelog.contract.finding import Finding, LimitNote, ModelRow, Report, Severity
 from cachelog.contract.limits import DEFAULT
 from cachelog.contract.verdict import Check, Outcome, Verdict
 
 if TYPE_CHECKING:
+    from cachelog.cli.deciding import Look as Seen
     from cachelog.render.page import Look
 
 
@@ -24,28 +27,91 @@ def check(
     paths: Paths = None,
     *,
     fail_on: Annotated[FailOn, typer.Option(help="Fail when a finding is at least this bad.")] = FailOn.HIGH,
+    comparing: Comparing,
+    allowed: Allowed,
+    inconclusive: Annotated[
+        Inconclusive, typer.Option(help="What an inconclusive verdict exits as: 3, or as a pass or fail.")
+    ] = Inconclusive.OWN,
     exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit 0 whatever is found.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 4 when an input is damaged.")] = False,
     filters: Filters,
     reading: Reading,
     outputs: Outputs,
 ) -> int:
-    """Judge a deploy: pass (exit 0), fail (1) or inconclusive (3)."""
+    """Judge a deploy: pass (exit 0), fail (1) or inconclusive (3).
+
+    Fails on findings from --fail-on on, on miss rates that rose by more than allowed with 95 % certainty, and on
+    expectations that do not hold. Miss rates are compared per model, before and after the deploy, without the cold
+    misses that every deploy costs. Too few lookups to tell are inconclusive, never a pass.
+    """
+    from cachelog.gate import block
+
     plan = planned(outputs)
-    report = analysed(paths, filters, fail_on, reading, charts=plan.charts)
-    code = exit_code(report, fail_on, strict, zero=False)
-    if code == 0 and (too_little(report) or untold(report)):
-        code = 3
-    verdict = judged(report, code, fail_on)
+    logs = Logs(paths, filters, reading, fail_on, plan.charts)
+    seen = decided(logs, (comparing, allowed), lambda seen: judged(seen, fail_on, strict)[0])
+    verdict, code = judged(seen, fail_on, strict)
 
     def page(look: Look) -> str:
         from cachelog.render import terminal
 
-        return terminal.judged(verdict.said, _behind(report, fail_on), look)
+        told = terminal.Told(verdict.said, _shown(seen, fail_on, strict), _notes(seen))
+        return terminal.judged(told, _behind(seen, fail_on), look)
 
-    publish(report, plan, page, verdict)
-    explain_errors(report)
+    states = {mark: _SARIF[state] for mark, state in seen.known.states.items()}
+    publish(seen.report, plan, page, Judged(verdict, block(verdict, seen.known, seen.deployed), states))
+    explain_errors(seen.report)
+    if code == 3:
+        code = {Inconclusive.PASS: 0, Inconclusive.FAIL: 1}.get(inconclusive, 3)
     return 0 if exit_zero and code in (1, 3, 4) else code
+
+
+_SARIF = {"new": "new", "worse": "updated", "known": "unchanged"}
+
+
+def judged(seen: Seen, fail_on: FailOn, strict: bool) -> tuple[Verdict, int]:
+    """Return the verdict on one look at the logs, and its exit code: findings first, then what else was checked."""
+    from cachelog.gate import combined
+
+    report = _counted(seen)
+    code = _code(seen, fail_on, strict)
+    checks = tuple(_checks(report, code, fail_on))
+    verdict = combined(_of_findings(seen, code, fail_on), checks, () if code in (4, 70, 130) else seen.more)
+    return verdict, {Outcome.FAIL: 1, Outcome.INCONCLUSIVE: code or 3}.get(verdict.outcome, code)
+
+
+def _counted(seen: Seen) -> Report:
+    """Return the report without the findings that were there before or are suppressed."""
+    return replace(seen.report, findings=tuple(f for f in seen.report.findings if seen.known.counts(f)))
+
+
+def _code(seen: Seen, fail_on: FailOn, strict: bool) -> int:
+    """Return what the findings alone exit with; where rates or versions are checked, few lookups are their matter."""
+    report = _counted(seen)
+    code = exit_code(report, fail_on, strict, zero=False)
+    return 3 if code == 0 and ((too_little(report) and not seen.more) or untold(report)) else code
+
+
+def _of_findings(seen: Seen, code: int, fail_on: FailOn) -> Check:
+    outcome = _OUTCOMES.get(code, Outcome.INCONCLUSIVE)
+    said = _reason(_counted(seen), code, fail_on)
+    if seen.known.states and code in _OUTCOMES:
+        said = said.replace(f" at or above {fail_on.value} in ", f" new or worse at or above {fail_on.value} in ")
+    return Check("findings", outcome, said)
+
+
+def _shown(seen: Seen, fail_on: FailOn, strict: bool) -> tuple[Check, ...]:
+    """Return the checks as the page tells them: one for all findings, and the others."""
+    return (_of_findings(seen, _code(seen, fail_on, strict), fail_on), *seen.more) if seen.more else ()
+
+
+def _notes(seen: Seen) -> list[str]:
+    """Say what a baseline and suppressions changed."""
+    titles = {f.fingerprint: f"{f.id} {f.title}" for f in seen.report.findings if f.severity > Severity.INFO}
+    notes = [f"{state}: {titles[mark]}" for mark, state in seen.known.states.items() if mark in titles]
+    notes += [f"resolved: {f.title}" for f in seen.known.resolved]
+    for word, held in (("suppressed", seen.known.suppressed), ("no longer suppressed", seen.known.expired)):
+        notes += [f"{word} (until {s.until}, {s.reason}): {titles[m]}" for m, s in held.items() if m in titles]
+    return notes
 
 
 def too_little(report: Report) -> str:
@@ -53,12 +119,6 @@ def too_little(report: Report) -> str:
     lookups = sum(row.lookups or 0 for row in report.models)
     why = _too_few(lookups, any(row.misses or row.versions for row in report.models))
     return why if lookups or not why else f"{why} in {sum(item.lines for item in report.inputs):,} lines"
-
-
-def judged(report: Report, code: int, fail_on: FailOn) -> Verdict:
-    """Return the verdict that the exit code stands for, with a check for each model and one for what has none."""
-    outcome = _OUTCOMES.get(code, Outcome.INCONCLUSIVE)
-    return Verdict(outcome, _reason(report, code, fail_on), tuple(_checks(report, code, fail_on)))
 
 
 _OUTCOMES = {0: Outcome.PASS, 1: Outcome.FAIL}
@@ -112,12 +172,12 @@ def _said(note: LimitNote) -> str:
     return f"{note.what}{f' ({note.where})' if note.where else ''}, which hides {note.blocks}"
 
 
-def _behind(report: Report, fail_on: FailOn) -> list[Finding]:
-    """Return the findings at or above the level, each with those it explains or that explain it."""
+def _behind(seen: Seen, fail_on: FailOn) -> list[Finding]:
+    """Return the findings that count at or above the level, each with those it explains or that explain it."""
     from cachelog.render.text import stories
 
-    told = [(story.cause, *story.effects) for story in stories(report.findings)]
-    return [finding for story in told if any(fails(f, fail_on) for f in story) for finding in story]
+    told = [(story.cause, *story.effects) for story in stories(seen.report.findings)]
+    return [f for story in told if any(fails(f, fail_on) and seen.known.counts(f) for f in story) for f in story]
 
 
 def _reason(report: Report, code: int, fail_on: FailOn) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from cachelog.cli.naming import nearest
 from cachelog.cli.notifying import Post, planned_posts, send
@@ -61,9 +61,18 @@ def planned(outputs: Outputs) -> Plan:
     return Plan(outputs, printed + files, planned_posts(outputs.notify or (), outputs.format), _anchor(outputs))
 
 
-def publish(report: Report, plan: Plan, page: Callable[[Look], str], verdict: Verdict | None = None) -> None:
+@dataclass(frozen=True)
+class Judged:
+    """A verdict, as plain values too, and what a saved report said of the findings (SARIF's words by fingerprint)."""
+
+    verdict: Verdict
+    check: Mapping[str, Any]
+    states: Mapping[str, str]
+
+
+def publish(report: Report, plan: Plan, page: Callable[[Look], str], judged: Judged | None = None) -> None:
     """Write and post a report; `page` makes its text for a screen; raises UsageError, ReaderGone."""
-    setting = _setting(plan, verdict)
+    setting, verdict = _setting(plan, judged), judged.verdict if judged else None
     if verdict and not any(target.path is None and target.format in _SPOKEN for target in plan.targets):
         say(f"cachelog: {verdict.said}")
     # files before standard output, whose reader may go away
@@ -117,7 +126,7 @@ def _anchor(outputs: Outputs) -> Anchor | None:
     return Anchor(plain.replace(os.sep, "/"), number)
 
 
-def _setting(plan: Plan, verdict: Verdict | None) -> Setting:
+def _setting(plan: Plan, judged: Judged | None) -> Setting:
     wanted = {target.format for target in plan.targets}
     pages: dict[str, str] = {}
     if wanted & {ReportFormat.SARIF, ReportFormat.HTML}:
@@ -125,7 +134,10 @@ def _setting(plan: Plan, verdict: Verdict | None) -> Setting:
 
         pages = {rule: module.__doc__ or "" for rule, module in detectors().items()}
     key = os.environ.get("PAGERDUTY_ROUTING_KEY")
-    return Setting(verdict=verdict, anchor=plan.anchor, pages=pages, routing_key=key)
+    plain = Setting(anchor=plan.anchor, pages=pages, routing_key=key)
+    if judged is None:
+        return plain
+    return replace(plain, verdict=judged.verdict, check=judged.check, states=judged.states)
 
 
 def _write(report: Report, target: Target, plan: Plan, setting: Setting, page: Callable[[Look], str]) -> None:

@@ -20,7 +20,7 @@ from cachelog.contract.finding import Finding, Report, Severity
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cachelog.pipeline import Sources
+    from cachelog.pipeline import Beside, Sources
 
 STDIN = "-"
 _AS_USUAL = Reading()
@@ -45,6 +45,7 @@ def analysed(
     reading: Reading = _AS_USUAL,
     *,
     charts: bool = False,
+    beside: Beside | None = None,
 ) -> Report:
     """Return the report on the paths, with what charts show if asked, and keep it for `cachelog show`.
 
@@ -56,7 +57,7 @@ def analysed(
     named = inputs(paths)
     options = replace(reading.into(filters.options(datetime.now(UTC))), charts=charts)
     with progress() as advance:
-        report = pipeline.analyze(named, options, advance)
+        report = pipeline.analyze(named, options, advance, beside)
     _keep(report)
     return report
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cachelog.contract.config import TABLES, CheckConfig
 from cachelog.contract.errors import UsageError
 from cachelog.contract.wording import nearest
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from cachelog.custom import Format
     from cachelog.pipeline import Options
 
-_KEYS = ("format", "map")
+_KEYS = ("format", "map", *TABLES)
 
 
 Config = Annotated[
@@ -75,6 +76,14 @@ def configured(files: Sequence[str] | None) -> tuple[tuple[Format, ...], tuple[s
             formats += tuple(one for one in found if one.name not in nearer)
         maps += _maps(document.get("map", {}), path)
     return formats, tuple(maps)
+
+
+def checking(files: Sequence[str] | None) -> CheckConfig:
+    """Return what the nearest configuration that speaks of checks says of them; raises UsageError."""
+    from cachelog.contract.config import read
+
+    told = (read(document, path) for path, document in _documents(files) if any(table in document for table in TABLES))
+    return next(told, CheckConfig())
 
 
 def _maps(table: object, path: str) -> list[str]:

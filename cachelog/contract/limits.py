@@ -248,6 +248,16 @@ class Limits:
     link_nearer: float = 0.8  # of the fit of what the keys show: so well must an event fit to be the reason behind it
     link_least: float = 0.5  # belief from which on a finding is told as the effect of another
 
+    # -- check --------------------------------------------------------------------------------
+    check_lookups: float = 30.0  # effective ones, on either side: fewer are never enough (METHODS §2)
+    check_least: float = 0.002  # a smaller increase allowed is as good as none, and takes a million lookups to show
+    check_error: float = 0.05  # of a verdict over all models: of failing, and of passing, what it should not
+    check_grace_s: float = 60.0  # after a replica took the deploy up: what was under way, and clocks
+    check_slice_s: float = 300.0  # counts are cut so finely to see how they vary (METHODS §2) ...
+    check_slices: int = 12  # ... or finer, to have so many on the shorter side
+    check_before_s: float = 3600.0  # of the time before is looked at, or ...
+    check_before_times: float = 4.0  # ... so many times as long as after: what is longer ago is another traffic
+
     # -- severity by harm (METHODS §7) --------------------------------------------------------
     critical_rate: float = 0.20  # difference of miss rates on the affected replicas ...
     critical_share: float = 0.10  # ... which take at least so much of the model's lookups, and it goes on

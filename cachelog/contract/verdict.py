@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
+
+from cachelog.contract.finding import Number
 
 
 class Outcome(StrEnum):
@@ -24,6 +27,7 @@ class Check:
     sentence: str  # why, with its numbers
     model: str | None = None
     findings: tuple[str, ...] = ()  # ids of the findings that it rests on
+    numbers: Mapping[str, Number] = field(default_factory=dict)  # what the sentence says, by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class Setting:
     """What a renderer is told beside the report; nothing of it changes what the report says."""
 
     verdict: Verdict | None = None  # of `check`
+    check: Mapping[str, Any] | None = None  # ... as plain values, schema cachelog.check/1
     anchor: Anchor | None = None
     pages: Mapping[str, str] = field(default_factory=dict)  # rule -> its manual page
     states: Mapping[str, str] = field(default_factory=dict)  # fingerprint -> new, unchanged, updated; empty: not known

@@ -1,7 +1,7 @@
 """The report as JSON, schema cachelog.report/1 of CONTRACT: every key always there, null where a figure does not apply.
 
 The text is pure ASCII, so that neither a terminal nor a parser meets what a log may hold, and the same report gives the
-same bytes.
+same bytes. `cachelog check` adds its verdict as one more key, `check`, which has a schema of its own.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from cachelog.render.document import INPUT_KEYS, as_json, finding_values, number
 
 def render(report: Report, setting: Setting = NOTHING) -> str:
     """Return the report as one JSON document, indented, ended by a newline."""
-    return _dumped(as_json(report))
+    return _dumped(as_json(report) | ({"check": setting.check} if setting.check else {}))
 
 
 def inspected(report: Report) -> str:

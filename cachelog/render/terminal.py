@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from rich.cells import cell_len
@@ -18,6 +19,7 @@ from cachelog.contract.finding import (
     Severity,
     VersionRow,
 )
+from cachelog.contract.verdict import Check, Outcome
 from cachelog.contract.wording import lasting, listed, percent
 from cachelog.render import text
 from cachelog.render.page import PLAIN, SEVERITY_STYLES, Look, Page, Part
@@ -52,13 +54,32 @@ def render(report: Report, look: Look = PLAIN) -> str:
     return page.text()
 
 
-def judged(sentence: str, findings: Sequence[Finding], look: Look = PLAIN) -> str:
-    """Return a verdict with the findings that it rests on, as cards."""
+@dataclass(frozen=True)
+class Told:
+    """A verdict: its sentence, the checks that it is made of where there are several, and what else is to be said."""
+
+    sentence: str
+    checks: Sequence[Check] = ()
+    notes: Sequence[str] = ()
+
+
+def judged(told: Told, findings: Sequence[Finding], look: Look = PLAIN) -> str:
+    """Return a verdict with its checks and the findings that it rests on, as cards."""
     page = Page(look)
-    page.prose(page.safe(sentence), style="bold")
-    told = text.stories(findings)
-    _cards(page, told, max((f.start for f in findings if f.start), default=None))
+    page.prose(page.safe(told.sentence), style="bold")
+    if told.checks:
+        page.blank()
+    for check in told.checks:
+        page.prose(page.safe(check.sentence), first=((check.outcome.value.ljust(_OUTCOME), _OUTCOMES[check.outcome]),))
+    for note in told.notes:
+        page.prose(page.safe(note), style="dim")
+    known = text.stories(findings)
+    _cards(page, known, max((f.start for f in findings if f.start), default=None))
     return page.text()
+
+
+_OUTCOME = 14  # cells
+_OUTCOMES = {Outcome.PASS: "green", Outcome.FAIL: "bold red", Outcome.INCONCLUSIVE: "yellow"}
 
 
 # -- verdict --------------------------------------------------------------------------------------------
