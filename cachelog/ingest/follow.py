@@ -56,6 +56,11 @@ class Follower:
         self._untold: tuple[Source, ...] = ()
         self._told: list[int] = []
 
+    @property
+    def files(self) -> bool:
+        """Whether there are inputs other than pipes."""
+        return any(path not in self._pipes for path in self._paths)
+
     def take(self) -> Taken:
         """Look at all inputs and take in what is new, up to a batch. Raises UsageError on a path that never was."""
         looks = self._looks()

@@ -1,0 +1,149 @@
+"""cachelog report: what is new since the last run, for cron."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cachelog.cli.analyze import explain_errors
+from cachelog.cli.options import FailOn, Filters, Format, Output, Paths, duration
+from cachelog.cli.printing import look, put, say
+from cachelog.cli.running import exit_code, fails
+from cachelog.contract.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cachelog.contract.finding import Finding
+    from cachelog.contract.standing import News
+    from cachelog.runs import Result
+
+
+class Unless(StrEnum):
+    """What is worth a mail."""
+
+    NEW = "new"
+    WORSE = "worse"
+    ANY = "any"
+
+
+def report(
+    paths: Paths = None,
+    *,
+    state: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Where the last run is noted; by default one for these paths.")
+    ] = None,
+    keep: Annotated[str, typer.Option(metavar="TIME", help="Judge events of the last 24h, 7d ...")] = "24h",
+    quiet_unless: Annotated[
+        Unless | None, typer.Option(help="Print nothing unless findings are new; new or worse; there at all.")
+    ] = None,
+    max_seconds: Annotated[
+        float | None, typer.Option(min=1, metavar="N", help="Stop reading in time; the next run goes on.")
+    ] = None,
+    trend: Annotated[bool, typer.Option("--trend", help="Read nothing: show the runs so far.")] = False,
+    fail_on: Annotated[FailOn, typer.Option(help="Exit 1 when what is told is at least this bad.")] = FailOn.NONE,
+    filters: Filters,
+    output: Output,
+) -> int:
+    """Say what is new since the last run: findings new, worse, known and resolved."""
+    file = state or _state_of(_paths(paths))
+    if trend:
+        return _trend(file, output)
+    from cachelog.cli.locking import Locked, only_one
+
+    try:
+        with only_one(file):
+            return _run(_paths(paths), file, (keep, quiet_unless, max_seconds, fail_on), filters, output)
+    except Locked as error:
+        say(f"cachelog: {error}; this one did nothing")
+        return 3
+
+
+_Asked = tuple[str, Unless | None, float | None, FailOn]
+
+
+def _run(paths: list[str], file: str, asked: _Asked, filters: Filters, output: Output) -> int:
+    from cachelog import runs
+    from cachelog.following import Kept, Session
+
+    keep, unless, max_seconds, fail_on = asked
+    now = datetime.now(UTC)
+    with Session.opened(paths, filters.options(now), Kept(file, duration(keep, "--keep"))) as session:
+        result = runs.run(session, now, max_seconds)
+        _tell(result, unless, output)
+        runs.finish(session, result, file)
+    explain_errors(result.report)
+    return _code(result, unless, fail_on)
+
+
+def _paths(paths: Sequence[str] | None) -> list[str]:
+    if not paths:
+        raise UsageError("nothing to read; name log files, folders or globs")
+    if "-" in paths:
+        raise UsageError("standard input cannot be gone on with by the next run; name files, or use `cachelog analyze`")
+    return list(paths)
+
+
+def _state_of(paths: Sequence[str]) -> str:
+    from cachelog.following import state_home
+
+    named = "\0".join(sorted(os.path.abspath(path) for path in paths))
+    mark = hashlib.sha256(named.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return os.path.join(state_home(), f"report-{mark}.json")
+
+
+def _told(news: News, unless: Unless | None) -> tuple[Finding, ...]:
+    """Return the findings that are worth telling."""
+    news_only = (*news.new, *news.worse)
+    return {Unless.NEW: news.new, Unless.WORSE: news_only}.get(unless or Unless.ANY, (*news_only, *news.known))
+
+
+def _tell(result: Result, unless: Unless | None, output: Output) -> None:
+    """Write the digest; on standard output only when it is worth it."""
+    quiet = unless is not None and not _told(result.news, unless)
+    if quiet and output.output is None:
+        return
+    put(_rendered(result, output), output)
+
+
+def _rendered(result: Result, output: Output) -> str:
+    from cachelog.render import digest
+
+    if output.format is Format.JSON:
+        from cachelog.render import json
+
+        return digest.as_json(json.render(result.report), result.news, result.run)
+    from cachelog.render import terminal
+
+    seen, fresh = look(output), {f.id for f in (*result.news.new, *result.news.worse)}
+    told = [f for f in result.report.findings if f.id in fresh]
+    above = terminal.judged(digest.sentence(result.news, result.run), told, seen)
+    return above + digest.render(result.report, result.news, result.run, seen)
+
+
+def _trend(file: str, output: Output) -> int:
+    from cachelog import history
+    from cachelog.render import digest
+
+    rows = history.read(history.path_of(file))
+    put(rows.write_ndjson() if output.format is Format.JSON else digest.trend(rows, look(output)), output)
+    return 0 if rows.height else 3
+
+
+def _code(result: Result, unless: Unless | None, fail_on: FailOn) -> int:
+    """Return the exit code of CONTRACT; what was not worth telling fails nothing."""
+    if result.report.errors:
+        return 70
+    if result.interrupted:
+        return 130
+    if any(fails(finding, fail_on) for finding in _told(result.news, unless)):
+        return 1
+    if result.run.partial:
+        say(f"cachelog: {result.run.partial}; the next run goes on from there")
+        return 3
+    return exit_code(result.report, FailOn.NONE, strict=False, zero=False)
