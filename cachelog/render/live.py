@@ -38,9 +38,10 @@ def _said(kind: str, finding: Finding, before: Finding | None) -> str:
 
 
 def as_jsonl(kind: str, at: datetime | None, **said: str) -> str:
-    """Return a note as a line of JSON; what is said are JSON documents by name."""
+    """Return a note as a line of JSON; what is said are JSON documents by name, each as it is or within its name."""
     stamp = at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z" if at else None
     told: dict[str, Any] = {name: plain_json.loads(document) for name, document in said.items()}
+    told = {name: document.get(name, document) for name, document in told.items()}
     return plain_json.dumps({"schema": SCHEMA, "kind": kind, "at": stamp, **told}, allow_nan=False) + "\n"
 
 

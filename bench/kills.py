@@ -1,0 +1,192 @@
+"""Kill `report` and `watch` at random moments while logs are written and rotated: is anything lost or doubled?
+
+    python -m bench.kills report 200        (or watch)
+
+A writer appends to logs in odd pieces and rotates them as logrotate does (rename, copy and truncate, compress). Against
+it one run after the other is started and killed (SIGKILL) at a random moment. At the end a last run, that is let live,
+must say what one batch run over all files says, to the byte but for the time of the run.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_START = 1_763_900_000
+_PODS = ("pod-a", "pod-b", "pod-c")
+_CHILD = """
+import sys
+import cachelog.pipeline, cachelog.runs, cachelog.cli.watch, cachelog.cli.report, cachelog.history
+from cachelog.cli import app, watch
+cachelog.pipeline.detectors()
+watch._COMMIT_S, watch._POLL_S, watch._JUDGE_S = 0.1, 0.02, 0.1
+print("ready", file=sys.stderr, flush=True)
+sys.exit(app.run(sys.argv[1:]))
+"""
+
+
+@dataclass
+class Writer:
+    """Writes and rotates logs of a few pods in a folder until it is stopped; `lines` counts what it wrote."""
+
+    folder: Path
+    seed: int
+    pause: float = 0.002
+    lines: int = 0
+    rotations: dict[str, int] = field(default_factory=lambda: {"rename": 0, "truncate": 0, "compress": 0})
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        """Write until `stop` is set."""
+        dice = random.Random(self.seed)
+        while not self.stop.is_set():
+            pod = dice.choice(_PODS)
+            self._write(self.folder / f"{pod}.log", pod, dice)
+            if dice.random() < 0.05:
+                self._rotate(self.folder / f"{dice.choice(_PODS)}.log", dice)
+            time.sleep(self.pause * dice.random() * 2)
+
+    def _write(self, path: Path, pod: str, dice: random.Random) -> None:
+        many = dice.randrange(1, 40)
+        text = "".join(_line(self.lines + at, pod) for at in range(many))
+        cut = dice.randrange(len(text)) if dice.random() < 0.5 else len(text)
+        with path.open("a") as out:
+            out.write(text[:cut])
+            out.flush()
+            if cut < len(text):
+                time.sleep(self.pause * dice.random())
+                out.write(text[cut:])
+        self.lines += many
+
+    def _rotate(self, path: Path, dice: random.Random) -> None:
+        if not path.exists() or not path.stat().st_size:
+            return
+        for old in sorted(path.parent.glob(path.name + ".*"), key=_age, reverse=True):
+            ending = ".gz" if old.suffix == ".gz" else ""
+            old.rename(path.with_name(f"{path.name}.{_age(old) + 1}{ending}"))
+        first = path.with_name(path.name + ".1")
+        if dice.random() < 0.5:
+            path.rename(first)
+            self.rotations["rename"] += 1
+        else:
+            shutil.copyfile(path, first)
+            os.truncate(path, 0)
+            self.rotations["truncate"] += 1
+        second = path.with_name(path.name + ".2")
+        if second.exists() and dice.random() < 0.5:
+            packed = path.with_name(path.name + ".2.gz")
+            with second.open("rb") as plain, gzip.open(packed, "wb") as out:
+                shutil.copyfileobj(plain, out)
+            second.unlink()
+            self.rotations["compress"] += 1
+
+
+def _age(path: Path) -> int:
+    return int(path.name.removesuffix(".gz").rpartition(".")[2])
+
+
+def _line(number: int, pod: str) -> str:
+    version = "v1" if number < 3_000 or pod == "pod-a" else "v2"
+    said = {"ts": _START + number / 100, "pod": pod, "model": "fraud", "version": version, "key": f"k{number % 97}"}
+    if number % 1_000 == 1:
+        return json.dumps({**said, "event": "model_loaded"}) + "\n"
+    result = "miss" if number % 7 == 0 else "hit"
+    return json.dumps({**said, "event": "cache_lookup", "result": result}) + "\n"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How it ended: what was written and rotated, how many runs were killed, and both answers."""
+
+    lines: int
+    rotations: dict[str, int]
+    killed: int
+    followed: dict[str, object]
+    batch: dict[str, object]
+
+
+def killed(command: str, kills: int, seed: int, folder: Path, pause: float = 0.002, longest: float = 1.5) -> Outcome:
+    """Kill runs of a command while logs are written into a folder; return what the last run and a batch run say."""
+    dice = random.Random(seed)
+    logs, state = folder / "logs", folder / "state" / "s.json"
+    logs.mkdir(parents=True)
+    state.parent.mkdir()
+    writer = Writer(logs, seed, pause)
+    thread = threading.Thread(target=writer.run)
+    thread.start()
+    done = 0
+    try:
+        while done < kills:
+            done += _run_and_kill([command, str(logs), "--state", str(state)], dice.random() * longest)
+    finally:
+        writer.stop.set()
+        thread.join()
+    followed, batch = _last(command, logs, state), _json(["analyze", str(logs), "--no-cache", "--format", "json"])
+    return Outcome(writer.lines, writer.rotations, done, followed, batch)
+
+
+def _run_and_kill(arguments: list[str], after: float) -> bool:
+    """Start a run and kill it some seconds after it is ready; return whether it still ran."""
+    command = [sys.executable, "-c", _CHILD, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        process.stderr.readline()
+        try:
+            process.wait(after)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return True
+        if process.returncode:
+            raise RuntimeError(f"exit {process.returncode}: {process.stderr.read().decode()}")
+        return False
+
+
+def _last(command: str, logs: Path, state: Path) -> dict[str, object]:
+    if command == "report":
+        found = _json(["report", str(logs), "--state", str(state), "--format", "json"])
+        return {name: value for name, value in found.items() if name != "run"}
+    ran = _ran(["watch", str(logs), "--state", str(state), "--format", "jsonl", "--until-eof"])
+    told: dict[str, object] = json.loads(ran.splitlines()[-1])["report"]
+    return told
+
+
+def _json(arguments: list[str]) -> dict[str, object]:
+    found: dict[str, object] = json.loads(_ran(arguments))
+    return found
+
+
+def _ran(arguments: list[str]) -> str:
+    command = [sys.executable, "-m", "cachelog", *arguments]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        raise RuntimeError(f"{arguments[0]}: exit {ran.returncode}: {ran.stderr}")
+    return ran.stdout
+
+
+def main(arguments: list[str]) -> int:
+    """Run it and say how it ended."""
+    command, kills = arguments[0], int(arguments[1])
+    seed = int(arguments[2]) if len(arguments) > 2 else 1
+    with tempfile.TemporaryDirectory() as folder:
+        found = killed(command, kills, seed, Path(folder), pause=0.02)
+    same = found.followed == found.batch
+    print(f"{command}: {found.killed} kills, {found.lines:,} lines, rotations {found.rotations}")
+    print("what it says at the end is what one batch run says" if same else "DIFFERENT")
+    for name in () if same else found.batch:
+        if found.followed[name] != found.batch[name]:
+            print(name, str(found.followed[name])[:3000], str(found.batch[name])[:3000], sep="\n  ")
+    return 0 if same else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
