@@ -18,7 +18,7 @@ from cachelog.ingest.gather import Gathered
 from cachelog.ingest.growth import Slice, grown
 from cachelog.ingest.journal import Journal, events_of
 from cachelog.ingest.ledger import STATES, Books, Page
-from cachelog.ingest.lines import ReadLog, units
+from cachelog.ingest.lines import OVERLONG, ReadLog, units
 from cachelog.ingest.meaning import Meanings
 from cachelog.ingest.opened import Window
 from cachelog.ingest.stage import Asked, mapped, piece_of, reader_of
@@ -167,6 +167,8 @@ class Follower:
         slices = [Slice(_NOWHERE, stream, stream.rest.encode("latin-1") if final else b"") for stream in streams]
         _, books, log, gathered = self._parsed(slices)
         for at, stream in enumerate(streams):
+            if stream.rest.encode("latin-1") == OVERLONG:
+                log.bytes[at] += max(stream.size, stream.offset) - stream.offset - len(OVERLONG)
             end = [(line, stream.offset + more) for line, more in log.marks.get(at, [])[-1:]]
             log.marks[at] = [*stream.marks, *(end if stream.marks else ())]
         place: list[int | None] = [None] * self.journal.next

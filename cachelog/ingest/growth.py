@@ -13,9 +13,7 @@ from dataclasses import dataclass, replace
 from cachelog.contract.limits import Limits
 from cachelog.ingest import records
 from cachelog.ingest.lines import OVERLONG, Pieces, closed
-from cachelog.ingest.streams import Contents, Look, Stream, ends, hashed, unpacked
-
-_HEAD = 64 << 10  # bytes by which records.py tells what a file is
+from cachelog.ingest.streams import HEAD, Contents, Look, Stream, ends, hashed, unpacked
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ def grown(look: Look, stream: Stream | None, number: int, piece: Pieces, limits:
     if stream is not None and look.same(stream):
         return None
     contents = Contents(look)
-    head = b"" if contents.packed else contents.read(0, _HEAD)
+    head = b"" if contents.packed else contents.read(0, HEAD)
     if head is None or not (look.size or stream):
         return None
     if contents.packed and stream is not None and not stream.whole:
@@ -149,6 +147,7 @@ def _slice(
     done = replace(
         _placed(stream, look), offset=offset, head=hashed(head), tail=hashed(tail), skipping=taken.skipping,
         rest=taken.rest.decode("latin-1"), size=-1 if taken.full else look.size,
+        bytes=stream.bytes + taken.used - len(taken.lines),  # reading adds the lines
     )  # fmt: skip
     start = stream.offset if len(taken.lines) == taken.used else None
     return Slice(look, done, taken.lines, replaces, taken.full, start)

@@ -16,9 +16,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from cachelog.ingest import records
 from cachelog.ingest.discover import Source, stem
 from cachelog.ingest.opened import CHUNK, MAGIC, Counted, filler, is_compressed
 
+HEAD = 64 << 10  # bytes by which records.py tells what a file is
 _ENDS = 1 << 10  # bytes that are compared at both ends
 _SETTLED_S = 2.0  # a file that changed less long ago may be a copy that is still being made
 
@@ -135,7 +137,14 @@ def recognised(streams: Iterable[Stream], looks: Sequence[Look], now: float) -> 
 
 
 def _goes_on(look: Look, stream: Stream) -> bool:
-    return look.same(stream) or holds(look, stream)
+    return look.same(stream) or holds(look, stream) or _rewritten(look, stream)
+
+
+def _rewritten(look: Look, stream: Stream) -> bool:
+    """Return whether a file is the next edition of a document, whose brackets close behind what was added."""
+    if not stream.whole or look.source.path != stream.path or Contents(look).packed:
+        return False
+    return records.shaped(_bytes_of(look, 0, HEAD) or b"")
 
 
 def _alike(look: Look, streams: Sequence[Stream]) -> list[Stream]:
