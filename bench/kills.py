@@ -13,7 +13,9 @@ import gzip
 import json
 import os
 import random
+import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,15 +25,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _START = 1_763_900_000
+_ALONE = {"OPENBLAS_NUM_THREADS": "1"}  # a process that forks has no threads of its own
 _PODS = ("pod-a", "pod-b", "pod-c")
 _CHILD = """
-import sys
+import json, os, sys
 import cachelog.pipeline, cachelog.runs, cachelog.cli.watch, cachelog.cli.report, cachelog.history
 from cachelog.cli import app, watch
-cachelog.pipeline.detectors()
+cachelog.pipeline.detectors(), cachelog.pipeline.dialects(), cachelog.pipeline.envelopes()
 watch._COMMIT_S, watch._POLL_S, watch._JUDGE_S = 0.1, 0.02, 0.1
-print("ready", file=sys.stderr, flush=True)
-sys.exit(app.run(sys.argv[1:]))
+for line in sys.stdin:
+    pid = os.fork()
+    if not pid:
+        os.dup2(os.open(os.devnull, os.O_RDWR), 1)
+        os._exit(app.run(json.loads(line)))
+    print(pid, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 """
 
 
@@ -111,11 +119,12 @@ class Outcome:
     lines: int
     rotations: dict[str, int]
     killed: int
+    steps: int  # that were made lasting before the last run
     followed: dict[str, object]
     batch: dict[str, object]
 
 
-def killed(command: str, kills: int, seed: int, folder: Path, pause: float = 0.002, longest: float = 1.5) -> Outcome:
+def killed(command: str, kills: int, seed: int, folder: Path, pause: float = 0.002, longest: float = 1.0) -> Outcome:
     """Kill runs of a command while logs are written into a folder; return what the last run and a batch run say."""
     dice = random.Random(seed)
     logs, state = folder / "logs", folder / "state" / "s.json"
@@ -126,29 +135,46 @@ def killed(command: str, kills: int, seed: int, folder: Path, pause: float = 0.0
     thread.start()
     done = 0
     try:
-        while done < kills:
-            done += _run_and_kill([command, str(logs), "--state", str(state)], dice.random() * longest)
+        with _Runs() as runs:
+            while done < kills:
+                done += runs.kill([command, str(logs), "--state", str(state)], dice.random() * longest)
     finally:
         writer.stop.set()
         thread.join()
+    steps = int(json.loads(state.read_text())["named"]) if state.exists() else 0
     followed, batch = _last(command, logs, state), _json(["analyze", str(logs), "--no-cache", "--format", "json"])
-    return Outcome(writer.lines, writer.rotations, done, followed, batch)
+    return Outcome(writer.lines, writer.rotations, done, steps, followed, batch)
 
 
-def _run_and_kill(arguments: list[str], after: float) -> bool:
-    """Start a run and kill it some seconds after it is ready; return whether it still ran."""
-    command = [sys.executable, "-c", _CHILD, *arguments]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-        assert process.stderr is not None
-        process.stderr.readline()
-        try:
-            process.wait(after)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            return True
-        if process.returncode:
-            raise RuntimeError(f"exit {process.returncode}: {process.stderr.read().decode()}")
-        return False
+class _Runs:
+    """Runs of the command line, each forked off a process that has loaded it: most moments are those of its work."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | _ALONE
+        )
+
+    def __enter__(self) -> _Runs:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+    def kill(self, arguments: list[str], after: float) -> bool:
+        """Start a run and kill it some seconds later; return whether it still ran."""
+        given, said = self._process.stdin, self._process.stdout
+        assert given is not None
+        assert said is not None
+        given.write(json.dumps(arguments).encode() + b"\n")
+        given.flush()
+        pid = int(said.readline())
+        late = not select.select([said], [], [], after)[0]
+        if late:
+            os.kill(pid, signal.SIGKILL)
+        code = int(said.readline())
+        if code not in (0, -signal.SIGKILL):
+            raise RuntimeError(f"exit {code}")
+        return code == -signal.SIGKILL
 
 
 def _last(command: str, logs: Path, state: Path) -> dict[str, object]:
@@ -178,9 +204,12 @@ def main(arguments: list[str]) -> int:
     command, kills = arguments[0], int(arguments[1])
     seed = int(arguments[2]) if len(arguments) > 2 else 1
     with tempfile.TemporaryDirectory() as folder:
+        begun = time.monotonic()
         found = killed(command, kills, seed, Path(folder), pause=0.02)
     same = found.followed == found.batch
-    print(f"{command}: {found.killed} kills, {found.lines:,} lines, rotations {found.rotations}")
+    seconds = time.monotonic() - begun
+    print(f"{command}: {found.killed} kills in {seconds:.0f} s, {found.steps} lasting steps")
+    print(f"{found.lines:,} lines, rotations {found.rotations}")
     print("what it says at the end is what one batch run says" if same else "DIFFERENT")
     for name in () if same else found.batch:
         if found.followed[name] != found.batch[name]:
