@@ -23,9 +23,11 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 _START = 1_763_900_000
 _ALONE = {"OPENBLAS_NUM_THREADS": "1"}  # a process that forks has no threads of its own
+_LONGEST_S = 4.0
 _PODS = ("pod-a", "pod-b", "pod-c")
 _CHILD = """
 import json, os, sys
@@ -34,10 +36,11 @@ from cachelog.cli import app, watch
 cachelog.pipeline.detectors(), cachelog.pipeline.dialects(), cachelog.pipeline.envelopes()
 watch._COMMIT_S, watch._POLL_S, watch._JUDGE_S = 0.1, 0.02, 0.1
 for line in sys.stdin:
+    arguments, out = json.loads(line)
     pid = os.fork()
     if not pid:
-        os.dup2(os.open(os.devnull, os.O_RDWR), 1)
-        os._exit(app.run(json.loads(line)))
+        os.dup2(os.open(out, os.O_WRONLY | os.O_CREAT), 1)
+        os._exit(app.run(arguments))
     print(pid, flush=True)
     print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 """
@@ -133,23 +136,33 @@ def killed(command: str, kills: int, seed: int, folder: Path, pause: float = 0.0
     writer = Writer(logs, seed, pause)
     thread = threading.Thread(target=writer.run)
     thread.start()
-    done = 0
-    try:
-        with _Runs() as runs:
-            while done < kills:
-                done += runs.kill([command, str(logs), "--state", str(state)], dice.random() * longest)
-    finally:
-        writer.stop.set()
-        thread.join()
-    steps = int(json.loads(state.read_text())["named"]) if state.exists() else 0
-    followed, batch = _last(command, logs, state), _json(["analyze", str(logs), "--no-cache", "--format", "json"])
-    return Outcome(writer.lines, writer.rotations, done, steps, followed, batch)
+    with _Runs(folder / "out") as runs:
+        try:
+            _kill(runs, [command, str(logs), "--state", str(state)], kills, (dice, longest))
+        finally:
+            writer.stop.set()
+            thread.join()
+        steps = int(json.loads(state.read_text())["named"]) if state.exists() else 0
+        followed = _last(runs, command, logs, state)
+        batch = json.loads(runs.answer(["analyze", str(logs), "--no-cache", "--format", "json"]))
+    return Outcome(writer.lines, writer.rotations, kills, steps, followed, batch)
+
+
+def _kill(runs: _Runs, arguments: list[str], kills: int, dice: tuple[random.Random, float]) -> None:
+    """Kill so many runs; the time they get follows the time they need, so that some are killed late and some end."""
+    chance, span = dice
+    while kills:
+        if runs.kill(arguments, chance.random() * span):
+            kills, span = kills - 1, min(span * 1.1, _LONGEST_S)
+        else:
+            span *= 0.8
 
 
 class _Runs:
     """Runs of the command line, each forked off a process that has loaded it: most moments are those of its work."""
 
-    def __init__(self) -> None:
+    def __init__(self, out: Path) -> None:
+        self._out = out
         self._process = subprocess.Popen(
             [sys.executable, "-c", _CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | _ALONE
         )
@@ -162,41 +175,44 @@ class _Runs:
 
     def kill(self, arguments: list[str], after: float) -> bool:
         """Start a run and kill it some seconds later; return whether it still ran."""
+        said = self._started(arguments, os.devnull)
+        pid = int(said.readline())
+        if not select.select([said], [], [], after)[0]:
+            os.kill(pid, signal.SIGKILL)
+        return self._ended(said) != 0
+
+    def answer(self, arguments: list[str]) -> str:
+        """Return what a run says that is let live."""
+        self._out.unlink(missing_ok=True)
+        said = self._started(arguments, str(self._out))
+        said.readline()
+        if self._ended(said):
+            raise RuntimeError(f"{arguments[0]} was killed")
+        return self._out.read_text()
+
+    def _started(self, arguments: list[str], out: str) -> IO[bytes]:
         given, said = self._process.stdin, self._process.stdout
         assert given is not None
         assert said is not None
-        given.write(json.dumps(arguments).encode() + b"\n")
+        given.write(json.dumps([arguments, out]).encode() + b"\n")
         given.flush()
-        pid = int(said.readline())
-        late = not select.select([said], [], [], after)[0]
-        if late:
-            os.kill(pid, signal.SIGKILL)
+        return said
+
+    def _ended(self, said: IO[bytes]) -> int:
         code = int(said.readline())
         if code not in (0, -signal.SIGKILL):
             raise RuntimeError(f"exit {code}")
-        return code == -signal.SIGKILL
+        return code
 
 
-def _last(command: str, logs: Path, state: Path) -> dict[str, object]:
+def _last(runs: _Runs, command: str, logs: Path, state: Path) -> dict[str, object]:
+    asked = [command, str(logs), "--state", str(state)]
     if command == "report":
-        found = _json(["report", str(logs), "--state", str(state), "--format", "json"])
+        found: dict[str, object] = json.loads(runs.answer([*asked, "--format", "json"]))
         return {name: value for name, value in found.items() if name != "run"}
-    ran = _ran(["watch", str(logs), "--state", str(state), "--format", "jsonl", "--until-eof"])
+    ran = runs.answer([*asked, "--format", "jsonl", "--until-eof"])
     told: dict[str, object] = json.loads(ran.splitlines()[-1])["report"]
     return told
-
-
-def _json(arguments: list[str]) -> dict[str, object]:
-    found: dict[str, object] = json.loads(_ran(arguments))
-    return found
-
-
-def _ran(arguments: list[str]) -> str:
-    command = [sys.executable, "-m", "cachelog", *arguments]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    if ran.returncode:
-        raise RuntimeError(f"{arguments[0]}: exit {ran.returncode}: {ran.stderr}")
-    return ran.stdout
 
 
 def main(arguments: list[str]) -> int:
