@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from cachelog import pipeline
@@ -85,11 +85,20 @@ class Session:
         """Let go of what is too old, and make the rest last where there is a state. Raises UsageError."""
         keep = self.kept.events
         if keep is not None and (before := self.follower.oldest(keep)) is not None:
-            many = len(self.journal.segments)
-            self.journal.forget(before, time.time() - keep.total_seconds())
-            if len(self.journal.segments) < many:
-                self.journal.notes[_SHORTENED] = True
-        self.journal.commit()
+            self._forget(before, keep)
+        for stream in self.journal.streams.values():
+            if stream.pipe:
+                self.feeds.trim(stream.path, stream.offset - self.options.limits.fed_bytes)
+        if self.kept.state:
+            self.journal.commit()
+        else:
+            self.journal.settle()
+
+    def _forget(self, before: datetime, keep: timedelta) -> None:
+        first = [segment.first for segment in self.journal.segments]
+        self.journal.forget(before, before - keep, time.time() - keep.total_seconds())
+        if first != [segment.first for segment in self.journal.segments]:
+            self.journal.notes[_SHORTENED] = True
 
     def report(self, *, final: bool = True) -> Report:
         """Return the answer to all that is kept; `final`: also to lines that have no end yet. Raises UsageError."""

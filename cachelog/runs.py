@@ -36,14 +36,19 @@ class Result:
     interrupted: bool = False
 
 
-def run(session: Session, now: datetime, max_seconds: float | None = None) -> Result:
-    """Take in what is new, for as long as there is time, and say what is new in it; raises UsageError."""
+def run(
+    session: Session, now: datetime, max_seconds: float | None = None, stop: Callable[[], bool] = lambda: False
+) -> Result:  # fmt: skip
+    """Take in what is new, until time is over or `stop` says so, and say what is new in it; raises UsageError."""
     begun, notes = time.monotonic(), session.journal.notes
-    stopped, interrupted = _taken(session, begun, max_seconds)
+    late = _in_time(session, begun, max_seconds)
+    ended = take_all(session, lambda: stop() or late())
+    session.commit()
+    interrupted = ended and stop()
+    partial = _why(interrupted, max_seconds) if ended else None
     judging = time.monotonic()
     report = session.report()
     notes[_JUDGED] = round(time.monotonic() - judging, 3)
-    partial = "interrupted" if interrupted else stopped
     before = _noted(notes.get(_TOLD))
     news = compared(before, report.findings, whole=partial is None)
     numbered = int(str(notes.get(_RUNS, 0))) + 1
@@ -80,18 +85,17 @@ def take_all(session: Session, stop: Callable[[], bool] = lambda: False) -> bool
         time.sleep(_PAUSE_S)
 
 
-def _taken(session: Session, begun: float, max_seconds: float | None) -> tuple[str | None, bool]:
-    """Return why reading ended before all was read, and whether it was the user."""
-    until = None
-    if max_seconds is not None:
-        judging = float(str(session.journal.notes.get(_JUDGED, 0)))
-        until = begun + max(_LEAST * max_seconds, max_seconds - judging)
-    try:
-        ended = take_all(session, lambda: until is not None and time.monotonic() >= until)
-        session.commit()
-    except KeyboardInterrupt:
-        return None, True
-    return (f"--max-seconds {max_seconds:g} was over before all was read" if ended else None), False
+def _why(interrupted: bool, max_seconds: float | None) -> str:
+    return "interrupted" if interrupted else f"--max-seconds {max_seconds or 0:g} was over before all was read"
+
+
+def _in_time(session: Session, begun: float, max_seconds: float | None) -> Callable[[], bool]:
+    """Return what tells that reading must end, so that there is as much time for judging as that took last time."""
+    if max_seconds is None:
+        return lambda: False
+    judging = float(str(session.journal.notes.get(_JUDGED, 0)))
+    until = begun + max(_LEAST * max_seconds, max_seconds - judging)
+    return lambda: time.monotonic() >= until
 
 
 def _marked(report: Report, partial: str | None) -> Report:

@@ -20,6 +20,8 @@ from cachelog.contract.errors import UsageError
 from cachelog.contract.limits import DEFAULT
 from cachelog.following import Kept, Session
 from cachelog.ingest import growth, journal
+from cachelog.ingest.discover import Source
+from cachelog.ingest.feed import Feeds
 from cachelog.pipeline import Options
 from cachelog.render import json as report_json
 
@@ -356,3 +358,35 @@ def test_time_is_not_spent_on_files_that_did_not_change(tmp_path, monkeypatch):
         begun = time.monotonic()
         assert take(session) == 0
         assert time.monotonic() - begun < 1
+
+
+def test_memory_does_not_grow_with_days(tmp_path):
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    log = folder / "a.log"
+    held: list[int] = []
+    with Session.opened([str(folder)], OPTIONS, Kept(None, timedelta(seconds=300))) as session:
+        for part in range(24):
+            log.write_text(lines(part * 100, part * 100 + 100))  # rotated away, unseen
+            take(session)
+            session.commit()
+            held.append(sum(segment.events for segment in session.journal.segments))
+        assert max(held) <= 2 * 300 + 200
+        assert 300 <= sum(row.lookups or 0 for row in session.report().models) <= 301
+
+
+def test_a_pipe_that_is_watched_for_days_does_not_fill_the_disk(tmp_path):
+    source = Source(str(tmp_path / "pipe"), pipe=True)
+    os.mkfifo(source.path)
+    feeds = Feeds.of([source.path], str(tmp_path))
+    with open(source.path, "wb") as out:
+        out.write(b"begun\n" + b"x" * (1 << 20) + b"\nended\n")
+    file = Path(feeds.files[source.path]()[0])
+    while not feeds.ended:
+        time.sleep(0.01)
+    whole = file.stat()
+    feeds.trim(source.path, 1 << 20)
+    assert file.stat().st_size == whole.st_size
+    assert file.stat().st_blocks < whole.st_blocks / 2
+    assert file.read_bytes().startswith(b"begun\n")
+    assert file.read_bytes().endswith(b"x\nended\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -188,3 +189,20 @@ def test_without_any_event_there_is_too_little_to_say(tmp_path, capsys):
     (tmp_path / "logs" / "a.log").write_text("nothing of interest\n")
     assert report(tmp_path / "logs", "--quiet-unless", "new") == 3
     assert capsys.readouterr().out == ""
+
+
+def test_ctrl_c_ends_reading_and_nothing_is_lost(logs, capsys, monkeypatch):
+    take = Session.take
+
+    def interrupted(session: Session):
+        os.kill(os.getpid(), signal.SIGINT)
+        return replace(take(session), more=True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Session, "take", interrupted)
+        assert report(logs, "--format", "json") == 130
+    said = json.loads(capsys.readouterr().out)
+    assert (said["partial"], said["run"]["partial"]) == (True, "interrupted")
+    assert report(logs, "--format", "json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["partial"], said["models"][0]["lookups"]) == (False, 4375)

@@ -14,6 +14,7 @@ from cachelog.cli.analyze import explain_errors
 from cachelog.cli.options import FailOn, Filters, Format, Output, Paths, duration
 from cachelog.cli.printing import look, put, say
 from cachelog.cli.running import exit_code, fails
+from cachelog.cli.stopping import stopping
 from cachelog.contract.errors import UsageError
 
 if TYPE_CHECKING:
@@ -73,8 +74,9 @@ def _run(paths: list[str], file: str, asked: _Asked, filters: Filters, output: O
 
     keep, unless, max_seconds, fail_on = asked
     now = datetime.now(UTC)
-    with Session.opened(paths, filters.options(now), Kept(file, duration(keep, "--keep"))) as session:
-        result = runs.run(session, now, max_seconds)
+    kept = Kept(file, duration(keep, "--keep"))
+    with Session.opened(paths, filters.options(now), kept) as session, stopping() as stop:
+        result = runs.run(session, now, max_seconds, stop.is_set)
         _tell(result, unless, output)
         runs.finish(session, result, file)
     explain_errors(result.report)

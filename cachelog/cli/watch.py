@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 import time
@@ -19,6 +18,7 @@ from cachelog.cli.analyze import explain_errors
 from cachelog.cli.options import Colour, FailOn, Filters, Output, Paths, duration
 from cachelog.cli.printing import look, put, say
 from cachelog.cli.running import exit_code, inputs
+from cachelog.cli.stopping import stopping
 
 if TYPE_CHECKING:
     from cachelog.announce import Announcer, Note
@@ -68,7 +68,7 @@ def watch(
     with _alone(state) as alone:
         if not alone:
             return 3
-        with Session.opened(inputs(paths), options, kept) as session, _stopping() as stop:
+        with Session.opened(inputs(paths), options, kept) as session, stopping() as stop:
             watching = _Watching(session, Announcer(options.min_severity), format, output, until_eof, end, stop)
             report = watching.run()
     explain_errors(report)
@@ -91,26 +91,6 @@ def _alone(state: str | None) -> Iterator[bool]:
             yield False
             return
         yield True
-
-
-@contextmanager
-def _stopping() -> Iterator[threading.Event]:
-    """Give an event that Ctrl-C or SIGTERM sets; a second Ctrl-C does what it always does."""
-    stop = threading.Event()
-
-    def asked(number: int, frame: object) -> None:
-        stop.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @dataclass

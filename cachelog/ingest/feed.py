@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,8 @@ from cachelog.ingest.discover import Source, any_pipe
 from cachelog.ingest.opened import copy_of, raw_of
 
 _AT_ONCE = 1 << 20
+_BEGINNING = 64 << 10  # bytes by which a log is known, and its shape
+_KEEP_SIZE, _PUNCH_HOLE = 1, 2  # of fallocate(2)
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,12 @@ class Feeds:
     def ended(self) -> bool:
         """Whether there are pipes, and all have ended."""
         return bool(self.feeds) and all(feed.told()[1] for feed in self.feeds)
+
+    def trim(self, path: str, end: int) -> None:
+        """Let go of the disk that the first bytes of a pipe take, but for its beginning; the others stay in place."""
+        for feed in self.feeds:
+            if feed.path == path and end > _BEGINNING:
+                feed.trim(end)
 
     def close(self) -> None:
         """Stop copying."""
@@ -53,6 +62,13 @@ class Feed:
     def told(self) -> tuple[str, bool]:
         """Return the file, and whether no more comes."""
         return self._file, self._ended
+
+    def trim(self, end: int) -> None:
+        """Punch a hole into the file, where the system can; Python has no call for it."""
+        with suppress(OSError, AttributeError), open(self._file, "r+b") as file:
+            call = ctypes.CDLL(None, use_errno=True).fallocate64
+            call.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+            call(file.fileno(), _PUNCH_HOLE | _KEEP_SIZE, _BEGINNING, end - _BEGINNING)
 
     def stop(self) -> None:
         """Take no more, and let go of the file."""

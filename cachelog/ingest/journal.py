@@ -115,9 +115,13 @@ class Journal:
         """How many segments are in memory alone."""
         return sum(not segment.name for segment in self.segments)
 
-    def forget(self, before: datetime, unseen: float) -> None:
-        """Drop segments of nothing but older events, and streams that no file has held since (seconds)."""
-        self.segments = [s for s in self.segments if s.last is None or s.last >= before]
+    def forget(self, before: datetime, begun: datetime, unseen: float) -> None:
+        """Drop events before a time, and streams that no file has held since (seconds).
+
+        Segments are dropped whole; one that reaches back further than `begun` is written anew without them.
+        """
+        left = [s for s in self.segments if s.last is None or s.last >= before]
+        self.segments = [self._merged([s], before) if s.first and s.first < begun else s for s in left]
         old = [s for s in self.streams.values() if not s.present and s.seen < unseen]
         for stream in old:
             if stream.late is None or stream.late < before:
@@ -153,9 +157,11 @@ class Journal:
             kept = [segment for segment in kept if segment.events >= _SMALL]
         self.segments = kept + ([self._merged(fresh)] if len(fresh) > 1 else fresh)
 
-    def _merged(self, segments: Sequence[Segment]) -> Segment:
-        """Return segments as one, without events of streams that are gone."""
+    def _merged(self, segments: Sequence[Segment], before: datetime | None = None) -> Segment:
+        """Return segments as one, without events of streams that are gone, or before a time."""
         mine = pl.col("source").is_in(list(self.streams))
+        if before is not None:
+            mine &= (pl.col("ts") >= before).fill_null(True)
         rare = pl.concat([pl.DataFrame(schema=EVENT), *(s.rare.filter(mine) for s in segments)])
         full = [part.full(part.rows.lazy().filter(mine)) for s in segments for part in s.bulk.parts]
         bulk = pl.concat([pl.DataFrame(schema=EVENT).lazy(), *full]).collect()
