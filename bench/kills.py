@@ -215,6 +215,14 @@ def _last(runs: _Runs, command: str, logs: Path, state: Path) -> dict[str, objec
     return told
 
 
+def _first_apart(followed: object, batch: object) -> str:
+    """Return where two answers differ first."""
+    if isinstance(followed, list) and isinstance(batch, list) and len(followed) == len(batch):
+        pairs = zip(followed, batch, strict=True)
+        return next((_first_apart(one, other) for one, other in pairs if one != other), "")
+    return f"{str(followed)[:1000]} is no {str(batch)[:1000]}"
+
+
 def main(arguments: list[str]) -> int:
     """Run it and say how it ended."""
     command, kills = arguments[0], int(arguments[1])
@@ -229,7 +237,7 @@ def main(arguments: list[str]) -> int:
     print("what it says at the end is what one batch run says" if same else "DIFFERENT")
     for name in () if same else found.batch:
         if found.followed[name] != found.batch[name]:
-            print(name, str(found.followed[name])[:3000], str(found.batch[name])[:3000], sep="\n  ")
+            print(name, _first_apart(found.followed[name], found.batch[name]), sep=": ")
     return 0 if same else 1
 
 

@@ -102,7 +102,7 @@ class Session:
 
     def report(self, *, final: bool = True) -> Report:
         """Return the answer to all that is kept; `final`: also to lines that have no end yet. Raises UsageError."""
-        staged = self.follower.staged(self.kept.events, final=final)
+        staged = pipeline._declared(self.follower.staged(self.kept.events, final=final), self.options)
         quotes = _Quotes(self, staged, self._texts())
         report = pipeline._analyzed(staged, self.options, self.spool, quotes.quoted)
         self.journal.notes[_TEXTS] = quotes.used
@@ -136,6 +136,8 @@ class _Quotes:
 
     def quoted(self, index: int, lines: Sequence[int]) -> dict[int, str]:
         """Return the texts of lines of an input, as far as they can be had."""
+        if self.staged.sources[index].said:
+            return cite(self.staged.sources[index], lines)
         stream = self.session.follower.number(index)
         found = {line: self.known[name] for line in lines if (name := f"{stream}:{line}") in self.known}
         if missing := [line for line in lines if line not in found]:

@@ -11,8 +11,7 @@ from types import ModuleType
 import polars as pl
 
 from cachelog.contract.errors import UsageError
-from cachelog.contract.event import EVENT
-from cachelog.contract.events import Events, Part
+from cachelog.contract.events import RARE, Events, Part
 from cachelog.ingest.discover import Source, discover, named
 from cachelog.ingest.gather import Gathered
 from cachelog.ingest.growth import Slice, grown
@@ -154,8 +153,9 @@ class Follower:
             for source, one in zip(sources, slices, strict=True)
         ]
         lines = units(files, log, piece=self._piece, limits=self._asked.limits, windows=windows, held=held)
-        for unit, read in mapped(lines, reader, log):
+        for unit, read, seen in mapped(lines, reader, log):
             books.add(read.books)
+            books.note(seen)
             gathered.add(unit, read)
         return streams, books, log, gathered
 
@@ -193,15 +193,18 @@ class Follower:
         return max(times) - keep if keep is not None and times else None
 
     def _ordered(self) -> list[Stream]:
-        """Return the streams in the order of inputs, with those that no file holds before their successors."""
+        """Return the streams in the order of inputs, those that no file holds before what came after them.
+
+        What cannot be read is a stream without a line, number 0.
+        """
         end = len(self._order)
         return sorted(
-            self.journal.streams.values(),
+            [*self.journal.streams.values(), *(Stream(0, s.path, s.archive, note=s.note) for s in self._untold)],
             key=lambda s: (s.archive or s.path, self._order.get(s.path, end) if s.present else -1, s.number),
         )
 
     def _sources(self, streams: Sequence[Stream]) -> tuple[Source, ...]:
-        sources = [*(stream.source() for stream in streams), *self._untold]
+        sources = [stream.source() for stream in streams]
         names = named([source.place for source in sources])
         return tuple(replace(source, fallback=name) for source, name in zip(sources, names, strict=True))
 
@@ -252,7 +255,7 @@ def _numbered(bulk: Events, rare: pl.DataFrame, numbers: Sequence[int | None]) -
     number = pl.lit(pl.Series(numbers, dtype=pl.UInt32)).gather(pl.col("source")).alias("source")
     known = pl.col("source").is_not_null()
     parts = tuple(Part(p.rows.lazy().with_columns(number).filter(known).collect(), p.words) for p in bulk.parts)
-    return Events(parts), rare.with_columns(number).filter(known).select(list(EVENT))
+    return Events(parts), rare.with_columns(number).filter(known).select(list(RARE))
 
 
 def _held(bulk: Events, most: int) -> Events:

@@ -17,12 +17,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from cachelog.contract import wire
 from cachelog.contract.errors import UsageError
-from cachelog.contract.event import EVENT
-from cachelog.contract.events import Events, Part, packed
+from cachelog.contract.events import RARE, READ, TOLD, Events, Part, ordered
 from cachelog.ingest import store
 from cachelog.ingest.streams import Stream
 
@@ -162,10 +162,9 @@ class Journal:
         mine = pl.col("source").is_in(list(self.streams))
         if before is not None:
             mine &= (pl.col("ts") >= before).fill_null(True)
-        rare = pl.concat([pl.DataFrame(schema=EVENT), *(s.rare.filter(mine) for s in segments)])
-        full = [part.full(part.rows.lazy().filter(mine)) for s in segments for part in s.bulk.parts]
-        bulk = pl.concat([pl.DataFrame(schema=EVENT).lazy(), *full]).collect()
-        return Segment.of(Events((packed(bulk),) if bulk.height else ()), rare)
+        rare = pl.concat([pl.DataFrame(schema=RARE), *(s.rare.filter(mine) for s in segments)])
+        kept = [(p.rows.lazy().filter(mine).collect(), p.words) for s in segments for p in s.bulk.parts]
+        return Segment.of(Events((_one(kept),) if any(rows.height for rows, _ in kept) else ()), rare)
 
     def _write(self, segment: Segment) -> Segment:
         self._named += 1
@@ -215,6 +214,23 @@ class Journal:
         self.segments = kept[::-1]
 
 
+def _one(parts: Sequence[tuple[pl.DataFrame, pl.DataFrame]]) -> Part:
+    """Return parts (rows and words) as one, with no words but those that are said in it."""
+    words = pl.concat([told for _, told in parts])
+    starts = np.cumsum([0, *(told.height for _, told in parts[:-1])]).tolist()
+    moved = (
+        rows.with_columns((pl.col("said") + at).cast(READ["said"])) for (rows, _), at in zip(parts, starts, strict=True)
+    )
+    rows = pl.concat(moved)
+    said = rows["said"].unique().sort()
+    distinct = words[said].with_columns(said=said).group_by(list(TOLD), maintain_order=True).agg("said")
+    place = distinct.with_row_index("_at").explode("said").sort("said")
+    known = np.zeros(words.height, np.uint32)
+    known[place["said"].to_numpy()] = place["_at"].to_numpy()
+    packed = rows.with_columns(said=pl.lit(pl.Series(known)).gather(pl.col("said")))
+    return ordered(packed.select(list(READ)), distinct.select(list(TOLD)))
+
+
 def _damaged(file: str, error: Exception) -> str:
     return f"{file!r} is no state that `cachelog report` wrote, or it is damaged ({error}); name another, or remove it"
 
@@ -244,4 +260,4 @@ def events_of(
         for part in segment.bulk.parts
     ]
     rare = [segment.rare.with_columns(index).filter(kept) for segment in segments]
-    return Events(tuple(parts)), pl.concat([pl.DataFrame(schema=EVENT), *rare])
+    return Events(tuple(parts)), pl.concat([pl.DataFrame(schema=RARE), *rare])
