@@ -31,7 +31,7 @@ _LONGEST_S = 4.0
 _PODS = ("pod-a", "pod-b", "pod-c")
 _CHILD = """
 import json, os, sys
-import cachelog.pipeline, cachelog.runs, cachelog.cli.watch, cachelog.cli.report, cachelog.history
+import cachelog.pipeline, cachelog.following.runs, cachelog.cli.watch, cachelog.cli.report, cachelog.following.history
 from cachelog.cli import app, watch
 cachelog.pipeline.detectors(), cachelog.pipeline.dialects(), cachelog.pipeline.envelopes()
 watch._COMMIT_S, watch._POLL_S, watch._JUDGE_S = 0.1, 0.02, 0.1

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from cachelog import demo, pipeline
 from cachelog.contract.errors import UsageError
 from cachelog.contract.limits import DEFAULT
-from cachelog.following import Kept, Session
+from cachelog.following.session import Kept, Session
 from cachelog.ingest import growth, journal
 from cachelog.ingest.discover import Source
 from cachelog.ingest.feed import Feeds

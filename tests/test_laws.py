@@ -54,8 +54,9 @@ MAY_IMPORT = {
         "origin",
     },
     "shards": {"contract", "ingest", "pipeline"},
+    "following": {"contract", "ingest", "pipeline", "rooms"},
     "demo": set(),
-    "cli": {"contract", "pipeline", "render", "rooms", "demo", "shards", "request", "verification"},
+    "cli": {"contract", "pipeline", "render", "rooms", "demo", "shards", "request", "verification", "following"},
     "__main__": {"cli"},
     "__init__": set(),
 }

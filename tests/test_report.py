@@ -12,12 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from cachelog import demo, history, runs
+from cachelog import demo
+from cachelog.cli import publishing
 from cachelog.cli.app import run
 from cachelog.cli.locking import only_one
+from cachelog.contract.errors import UsageError
 from cachelog.contract.finding import Confidence, Finding, Severity
 from cachelog.contract.standing import News, compared, told
-from cachelog.following import Session
+from cachelog.following import history, runs
+from cachelog.following.session import Session
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
@@ -92,10 +95,29 @@ def test_what_is_gone_is_resolved_once(logs, capsys):
     assert "old trouble" not in capsys.readouterr().out
 
 
-def test_news_that_could_not_be_told_is_told_by_the_next_run(logs, capsys):
-    assert report(logs, "-o", "/nowhere/x") == 2
+def test_news_that_could_not_be_told_is_told_by_the_next_run(logs, capsys, monkeypatch):
+    def full(*_: object) -> None:
+        raise UsageError("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(publishing, "save", full)
+        assert report(logs, "-o", str(logs.parent / "x.json")) == 2
     assert report(logs) == 0
     assert "first look: 3 new; 0 new lines" in capsys.readouterr().out
+
+
+def test_files_are_written_also_when_there_is_nothing_to_tell(logs, capsys):
+    prom, sarif = logs.parent / "cachelog.prom", logs.parent / "c.sarif"
+    report(logs)
+    capsys.readouterr()
+    assert report(logs, "--quiet-unless", "new", "-o", str(prom), "-o", str(sarif), "--format", "text") == 0
+    assert capsys.readouterr() == ("", "")
+    metrics = dict(line.rsplit(" ", 1) for line in prom.read_text().splitlines() if line[0] != "#")
+    assert float(metrics["cachelog_last_run_timestamp_seconds"]) > 1.7e9
+    assert metrics["cachelog_last_run_input_lines"] == "0"
+    assert metrics['cachelog_findings_by_standing{standing="known"}'] == "3"
+    states = {result["baselineState"] for result in json.loads(sarif.read_text())["runs"][0]["results"]}
+    assert states == {"unchanged"}
 
 
 def test_a_second_run_at_the_same_time_says_so_and_does_nothing(logs, capsys):

@@ -12,11 +12,11 @@ from dataclasses import replace
 import pytest
 
 from cachelog import demo
-from cachelog.announce import Announcer, Kind
 from cachelog.cli import watch
 from cachelog.cli.app import run
 from cachelog.contract.finding import Confidence, Finding, Severity
-from cachelog.following import Session
+from cachelog.following.announce import Announcer, Kind
+from cachelog.following.session import Session
 
 RULE = "version-regression"
 

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cachelog.cli.naming import nearest
@@ -15,6 +15,7 @@ from cachelog.cli.options import Outputs
 from cachelog.cli.printing import emit, looks, save, say
 from cachelog.contract.errors import UsageError
 from cachelog.contract.finding import Report
+from cachelog.contract.standing import Told
 from cachelog.contract.verdict import Anchor, Setting, Verdict
 from cachelog.render.registry import ENDINGS, ReportFormat, renderer
 
@@ -61,9 +62,16 @@ def planned(outputs: Outputs) -> Plan:
     return Plan(outputs, printed + files, planned_posts(outputs.notify or (), outputs.format), _anchor(outputs))
 
 
-def publish(report: Report, plan: Plan, page: Callable[[Look], str], verdict: Verdict | None = None) -> None:
+def quiet(plan: Plan) -> Plan:
+    """Return a plan without what somebody would be disturbed by: standard output and posts."""
+    return replace(plan, targets=tuple(target for target in plan.targets if target.path is not None), posts=())
+
+
+def publish(
+    report: Report, plan: Plan, page: Callable[[Look], str], verdict: Verdict | None = None, told: Told | None = None
+) -> None:  # fmt: skip
     """Write and post a report; `page` makes its text for a screen; raises UsageError, ReaderGone."""
-    setting = _setting(plan, verdict)
+    setting = replace(_setting(plan, verdict), told=told, states=_states(report, told))
     if verdict and not any(target.path is None and target.format in _SPOKEN for target in plan.targets):
         say(f"cachelog: {verdict.said}")
     # files before standard output, whose reader may go away
@@ -126,6 +134,15 @@ def _setting(plan: Plan, verdict: Verdict | None) -> Setting:
         pages = {rule: module.__doc__ or "" for rule, module in detectors().items()}
     key = os.environ.get("PAGERDUTY_ROUTING_KEY")
     return Setting(verdict=verdict, anchor=plan.anchor, pages=pages, routing_key=key)
+
+
+def _states(report: Report, told: Told | None) -> dict[str, str]:
+    """Return the states that SARIF has for how findings stand to the run before; what was not news is unchanged."""
+    if told is None:
+        return {}
+    fresh = {"new": told.news.new, "updated": told.news.worse}
+    known = {finding.fingerprint: "unchanged" for finding in report.findings}
+    return known | {finding.fingerprint: state for state, found in fresh.items() for finding in found}
 
 
 def _write(report: Report, target: Target, plan: Plan, setting: Setting, page: Callable[[Look], str]) -> None:

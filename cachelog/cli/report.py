@@ -11,18 +11,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cachelog.cli.analyze import explain_errors
-from cachelog.cli.options import FailOn, Filters, Format, Output, Paths, duration
-from cachelog.cli.printing import look, put, say
+from cachelog.cli.options import FailOn, Filters, Outputs, Paths, duration
+from cachelog.cli.printing import emit, looks, say
+from cachelog.cli.publishing import Plan, planned, publish, quiet
 from cachelog.cli.running import exit_code, fails
 from cachelog.cli.stopping import stopping
 from cachelog.contract.errors import UsageError
+from cachelog.contract.standing import Told
+from cachelog.render.registry import ReportFormat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cachelog.contract.finding import Finding
     from cachelog.contract.standing import News
-    from cachelog.runs import Result
+    from cachelog.following.runs import Result
+    from cachelog.render.page import Look
 
 
 class Unless(StrEnum):
@@ -49,17 +53,18 @@ def report(
     trend: Annotated[bool, typer.Option("--trend", help="Read nothing: show the runs so far.")] = False,
     fail_on: Annotated[FailOn, typer.Option(help="Exit 1 when what is told is at least this bad.")] = FailOn.NONE,
     filters: Filters,
-    output: Output,
+    outputs: Outputs,
 ) -> int:
     """Say what is new since the last run: findings new, worse, known and resolved."""
     file = state or _state_of(_paths(paths))
     if trend:
-        return _trend(file, output)
+        return _trend(file, outputs)
     from cachelog.cli.locking import Locked, only_one
 
+    plan = planned(outputs)
     try:
         with only_one(file):
-            return _run(_paths(paths), file, (keep, quiet_unless, max_seconds, fail_on), filters, output)
+            return _run(_paths(paths), file, (keep, quiet_unless, max_seconds, fail_on), filters, plan)
     except Locked as error:
         say(f"cachelog: {error}; this one did nothing")
         return 3
@@ -68,16 +73,16 @@ def report(
 _Asked = tuple[str, Unless | None, float | None, FailOn]
 
 
-def _run(paths: list[str], file: str, asked: _Asked, filters: Filters, output: Output) -> int:
-    from cachelog import runs
-    from cachelog.following import Kept, Session
+def _run(paths: list[str], file: str, asked: _Asked, filters: Filters, plan: Plan) -> int:
+    from cachelog.following import runs
+    from cachelog.following.session import Kept, Session
 
     keep, unless, max_seconds, fail_on = asked
     now = datetime.now(UTC)
     kept = Kept(file, duration(keep, "--keep"))
     with Session.opened(paths, filters.options(now), kept) as session, stopping() as stop:
         result = runs.run(session, now, max_seconds, stop.is_set)
-        _tell(result, unless, output)
+        _tell(result, unless, plan)
         runs.finish(session, result, file)
     explain_errors(result.report)
     return _code(result, unless, fail_on)
@@ -92,7 +97,7 @@ def _paths(paths: Sequence[str] | None) -> list[str]:
 
 
 def _state_of(paths: Sequence[str]) -> str:
-    from cachelog.following import state_home
+    from cachelog.following.session import state_home
 
     named = "\0".join(sorted(os.path.abspath(path) for path in paths))
     mark = hashlib.sha256(named.encode("utf-8", "surrogateescape")).hexdigest()[:16]
@@ -105,35 +110,30 @@ def _told(news: News, unless: Unless | None) -> tuple[Finding, ...]:
     return {Unless.NEW: news.new, Unless.WORSE: news_only}.get(unless or Unless.ANY, (*news_only, *news.known))
 
 
-def _tell(result: Result, unless: Unless | None, output: Output) -> None:
-    """Write the digest; on standard output only when it is worth it."""
-    quiet = unless is not None and not _told(result.news, unless)
-    if quiet and output.output is None:
-        return
-    put(_rendered(result, output), output)
+def _tell(result: Result, unless: Unless | None, plan: Plan) -> None:
+    """Write the report; on standard output, and to where it is posted, only when it is worth it."""
+
+    def page(look: Look) -> str:
+        from cachelog.render import digest, terminal
+
+        fresh = {f.id for f in (*result.news.new, *result.news.worse)}
+        told = [f for f in result.report.findings if f.id in fresh]
+        above = terminal.judged(digest.sentence(result.news, result.run), told, look)
+        return above + digest.render(result.report, result.news, result.run, look)
+
+    silent = unless is not None and not _told(result.news, unless)
+    publish(result.report, quiet(plan) if silent else plan, page, told=Told(result.run, result.news))
 
 
-def _rendered(result: Result, output: Output) -> str:
-    from cachelog.render import digest
-
-    if output.format is Format.JSON:
-        from cachelog.render import json
-
-        return digest.as_json(json.render(result.report), result.news, result.run)
-    from cachelog.render import terminal
-
-    seen, fresh = look(output), {f.id for f in (*result.news.new, *result.news.worse)}
-    told = [f for f in result.report.findings if f.id in fresh]
-    above = terminal.judged(digest.sentence(result.news, result.run), told, seen)
-    return above + digest.render(result.report, result.news, result.run, seen)
-
-
-def _trend(file: str, output: Output) -> int:
-    from cachelog import history
+def _trend(file: str, outputs: Outputs) -> int:
+    from cachelog.following import history
     from cachelog.render import digest
 
     rows = history.read(history.path_of(file))
-    put(rows.write_ndjson() if output.format is Format.JSON else digest.trend(rows, look(output)), output)
+    if outputs.format in (ReportFormat.JSON, ReportFormat.JSONL):
+        emit(rows.write_ndjson())
+    else:
+        emit(digest.trend(rows, looks(outputs, filed=False)))
     return 0 if rows.height else 3
 
 

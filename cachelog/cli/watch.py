@@ -21,10 +21,9 @@ from cachelog.cli.running import exit_code, inputs
 from cachelog.cli.stopping import stopping
 
 if TYPE_CHECKING:
-    from cachelog.announce import Announcer, Note
     from cachelog.contract.finding import Report
-    from cachelog.following import Session
-    from cachelog.ingest.follow import Taken
+    from cachelog.following.announce import Announcer, Note
+    from cachelog.following.session import Session, Taken
 
 _POLL_S = 0.2  # between looks at files that grow, and at those that did not for a while
 _IDLE_S = 1.0
@@ -58,8 +57,8 @@ def watch(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a bug.")] = False,
 ) -> int:
     """Follow logs and say what goes wrong the moment it is certain; Ctrl-C ends with the report on all of it."""
-    from cachelog.announce import Announcer
-    from cachelog.following import Kept, Session
+    from cachelog.following.announce import Announcer
+    from cachelog.following.session import Kept, Session
 
     options = filters.options(datetime.now(UTC))
     kept = Kept(state, duration(keep, "--keep"))
@@ -113,7 +112,7 @@ class _Watching:
 
     def run(self) -> Report:
         """Follow until the end; return the answer, which was told."""
-        from cachelog.runs import take_all
+        from cachelog.following.runs import take_all
 
         with self._screen() as show:
             while not self._over(ended := self.session.feeds.ended, taken := self.session.take()):

@@ -62,6 +62,14 @@ class Run:
     findings: dict[str, int] | None = None  # by severity
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a run of `cachelog report` says beside the report."""
+
+    run: Run
+    news: News
+
+
 def compared(noted: Sequence[Noted], findings: Sequence[Finding], *, whole: bool = True) -> News:
     """Hold findings against those that were told; `whole`: what is not there any more is resolved."""
     known = {n.fingerprint: n for n in noted}

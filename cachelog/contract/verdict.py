@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from cachelog.contract.standing import Told
+
 
 class Outcome(StrEnum):
     """What a judge says; too little data is no pass."""
@@ -57,6 +59,7 @@ class Setting:
     pages: Mapping[str, str] = field(default_factory=dict)  # rule -> its manual page
     states: Mapping[str, str] = field(default_factory=dict)  # fingerprint -> new, unchanged, updated; empty: not known
     routing_key: str | None = None  # of PagerDuty
+    told: Told | None = None  # of `report`
 
 
 NOTHING = Setting()

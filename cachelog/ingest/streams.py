@@ -129,19 +129,23 @@ def recognised(streams: Iterable[Stream], looks: Sequence[Look], now: float) -> 
             known.append((one, found))
         elif any(_copied(one, other) for other, _ in known if _of_one_set(one, other.source)):
             copies.append(one)
-        elif _unclear(one, looks, [*lost, *(stream for _, stream in known)], now):
+        elif _unclear(one, looks, (lost, [stream for _, stream in known]), now):
             unsure.append(one)
         else:
             new.append(one)
     return Recognised(tuple(known), tuple(new), tuple(unsure), tuple(copies))
 
 
-def _unclear(look: Look, looks: Sequence[Look], streams: Sequence[Stream], now: float) -> bool:
+_Streams = tuple[Sequence[Stream], Sequence[Stream]]  # those that no file was found to hold, and the others
+
+
+def _unclear(look: Look, looks: Sequence[Look], streams: _Streams, now: float) -> bool:
     """Return whether a file may be a copy of a log that is about to be truncated, or was while this was looked at."""
-    if any(holds(look, stream) for stream in _alike(look, streams) if stream.offset):
+    lost, known = streams
+    if any(holds(look, stream) for stream in _alike(look, known) if stream.offset):
         return True
     others = (other for other in looks if other.identity != look.identity and _of_one_set(look, other.source))
-    return look.fresh(now) and (_half_made(look, streams) or any(_copied(look, other) for other in others))
+    return look.fresh(now) and (_half_made(look, [*lost, *known]) or any(_copied(look, other) for other in others))
 
 
 def _goes_on(look: Look, stream: Stream) -> bool:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json as plain_json
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
@@ -60,33 +58,6 @@ def _resolved(page: Page, noted: Noted) -> None:
     word = f"{page.severity(noted.severity)} {noted.severity.word:<8} "
     since = f" (since {text.moment(noted.first_seen)})"
     page.prose(page.safe(noted.title) + since, first=((word, "dim"),), indent=4)
-
-
-def as_json(document: str, news: News, run: Run) -> str:
-    """Return the JSON report with what the run says of itself as its member `run`."""
-    told = plain_json.loads(document)
-    told["run"] = _run(run) | {
-        "new": [f.id for f in news.new],
-        "worse": [f.id for f in news.worse],
-        "known": [f.id for f in news.known],
-        "resolved": [_noted(noted) for noted in news.resolved],
-    }
-    return plain_json.dumps(told, indent=1, ensure_ascii=True, allow_nan=False) + "\n"
-
-
-def _run(run: Run) -> dict[str, Any]:
-    counts = {"seconds": run.seconds, "lines": run.lines, "bytes": run.bytes, "inputs": run.inputs}
-    return {"number": run.number, "at": _time(run.at), **counts, "partial": run.partial}
-
-
-def _noted(noted: Noted) -> dict[str, Any]:
-    known = {"fingerprint": noted.fingerprint, "rule": noted.rule, "severity": noted.severity.word}
-    seen = {"first_seen": _time(noted.first_seen), "last_seen": _time(noted.last_seen)}
-    return {**known, "title": noted.title, "model": noted.model, **seen}
-
-
-def _time(time: datetime) -> str:
-    return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def trend(history: pl.DataFrame, look: Look = PLAIN) -> str:

@@ -162,3 +162,6 @@ def state_home() -> str:
     """Return the folder where states are kept when none is named."""
     home = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
     return os.path.join(home, "cachelog")
+
+
+__all__ = ["Kept", "Session", "Taken", "state_home"]

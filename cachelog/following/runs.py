@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from cachelog import history
 from cachelog.contract import wire
 from cachelog.contract.errors import UsageError
 from cachelog.contract.finding import LimitNote, Report
 from cachelog.contract.standing import News, Noted, Run, compared, told
-from cachelog.following import Session
+from cachelog.following import history
+from cachelog.following.session import Session
 
 _TOLD, _RUNS, _JUDGED = "told", "runs", "judged"
 _SETTLE_S = 2.5  # a copy that is being made is whole by then, or it is none
