@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +16,7 @@ from cachelog.cli.options import FailOn, Filters, Outputs, Paths, duration
 from cachelog.cli.printing import emit, looks, say
 from cachelog.cli.publishing import Plan, planned, publish, quiet
 from cachelog.cli.running import exit_code, fails
+from cachelog.cli.settings import Reading
 from cachelog.cli.stopping import stopping
 from cachelog.contract.errors import UsageError
 from cachelog.contract.standing import Told
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from cachelog.contract.standing import News
     from cachelog.following.runs import Result
     from cachelog.render.page import Look
+    from cachelog.request import Options
 
 
 class Unless(StrEnum):
@@ -53,6 +56,7 @@ def report(
     trend: Annotated[bool, typer.Option("--trend", help="Read nothing: show the runs so far.")] = False,
     fail_on: Annotated[FailOn, typer.Option(help="Exit 1 when what is told is at least this bad.")] = FailOn.NONE,
     filters: Filters,
+    reading: Reading,
     outputs: Outputs,
 ) -> int:
     """Say what is new since the last run: findings new, worse, known and resolved."""
@@ -61,26 +65,26 @@ def report(
         return _trend(file, outputs)
     from cachelog.cli.locking import Locked, only_one
 
-    plan = planned(outputs)
+    plan, now = planned(outputs), datetime.now(UTC)
     try:
         with only_one(file):
-            return _run(_paths(paths), file, (keep, quiet_unless, max_seconds, fail_on), filters, plan)
+            options = replace(reading.into(filters.options(now)), charts=plan.charts)
+            return _run(_paths(paths), file, (keep, quiet_unless, max_seconds, fail_on, now), options, plan)
     except Locked as error:
         say(f"cachelog: {error}; this one did nothing")
         return 3
 
 
-_Asked = tuple[str, Unless | None, float | None, FailOn]
+_Asked = tuple[str, Unless | None, float | None, FailOn, datetime]
 
 
-def _run(paths: list[str], file: str, asked: _Asked, filters: Filters, plan: Plan) -> int:
+def _run(paths: list[str], file: str, asked: _Asked, options: Options, plan: Plan) -> int:
     from cachelog.following import runs
     from cachelog.following.session import Kept, Session
 
-    keep, unless, max_seconds, fail_on = asked
-    now = datetime.now(UTC)
+    keep, unless, max_seconds, fail_on, now = asked
     kept = Kept(file, duration(keep, "--keep"))
-    with Session.opened(paths, filters.options(now), kept) as session, stopping() as stop:
+    with Session.opened(paths, options, kept) as session, stopping() as stop:
         result = runs.run(session, now, max_seconds, stop.is_set)
         _tell(result, unless, plan)
         runs.finish(session, result, file)

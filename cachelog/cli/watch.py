@@ -18,6 +18,7 @@ from cachelog.cli.analyze import explain_errors
 from cachelog.cli.options import Colour, FailOn, Filters, Output, Paths, duration
 from cachelog.cli.printing import look, put, say
 from cachelog.cli.running import exit_code, inputs
+from cachelog.cli.settings import Reading
 from cachelog.cli.stopping import stopping
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def watch(
     last: Annotated[str | None, typer.Option("--for", metavar="TIME", help="End after 10m, 2h ...")] = None,
     fail_on: Annotated[FailOn, typer.Option(help="Exit 1 when a finding is at least this bad.")] = FailOn.NONE,
     filters: Filters,
+    reading: Reading,
     format: Annotated[Shape, typer.Option(help="How to write it.")] = Shape.TEXT,
     color: Annotated[Colour, typer.Option(help="Colours.")] = Colour.AUTO,
     ascii: Annotated[bool, typer.Option("--ascii", help="Nothing but ASCII.")] = False,
@@ -60,7 +62,7 @@ def watch(
     from cachelog.following.announce import Announcer
     from cachelog.following.session import Kept, Session
 
-    options = filters.options(datetime.now(UTC))
+    options = reading.into(filters.options(datetime.now(UTC)))
     kept = Kept(state, duration(keep, "--keep"))
     end = time.monotonic() + duration(last, "--for").total_seconds() if last else None
     output = Output(color=color, ascii=ascii, debug=debug)

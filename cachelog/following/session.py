@@ -26,7 +26,7 @@ from cachelog.ingest.stage import Asked
 from cachelog.ingest.staged import Staged
 from cachelog.ingest.streams import Look, holds
 from cachelog.pipeline import Options
-from cachelog.rooms import dialects, envelopes
+from cachelog.rooms import envelopes
 
 _TEXTS = "texts"
 _SHORTENED = "shortened"
@@ -60,8 +60,8 @@ class Session:
             most = options.limits.held_events
             journal = Journal.opened(kept.state, most) if kept.state else Journal(Path(spool) / "events", None, most)
             feeds = Feeds.of(paths, spool)
-            asked = Asked(options.tz, spool, limits=options.limits)
-            follower = Follower(paths, (dialects(), envelopes()), journal, asked, feeds.files)
+            asked = Asked(options.tz, spool, limits=options.limits, own=options.own)
+            follower = Follower(paths, (pipeline._dialects(options), envelopes()), journal, asked, feeds.files)
         except BaseException:
             drop_spool(spool)
             raise

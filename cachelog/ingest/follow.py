@@ -10,6 +10,7 @@ from types import ModuleType
 
 import polars as pl
 
+from cachelog.contract import own
 from cachelog.contract.errors import UsageError
 from cachelog.contract.events import RARE, Events, Part
 from cachelog.ingest.discover import Source, discover, named
@@ -153,10 +154,11 @@ class Follower:
             for source, one in zip(sources, slices, strict=True)
         ]
         lines = units(files, log, piece=self._piece, limits=self._asked.limits, windows=windows, held=held)
-        for unit, read, seen in mapped(lines, reader, log):
-            books.add(read.books)
-            books.note(seen)
-            gathered.add(unit, read)
+        with own.using(self._asked.own):
+            for unit, read, seen in mapped(lines, reader, log):
+                books.add(read.books)
+                books.note(seen)
+                gathered.add(unit, read)
         return streams, books, log, gathered
 
     def staged(self, keep: timedelta | None = None, *, final: bool = True) -> Staged:
@@ -180,7 +182,9 @@ class Follower:
         sources = self._sources(streams)
         inputs = books.report(sources, log)
         most = self._asked.limits.held_events
-        return assembled(Read(_held(whole[0], most), whole[1], sources, inputs, False, log.marks, ()))
+        return assembled(
+            Read(_held(whole[0], most), whole[1], sources, inputs, False, log.marks, (), self._asked.own.maps)
+        )
 
     def number(self, index: int) -> int:
         """Return the number of the stream that was an input of the last answer."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from cachelog.contract.limits import Limits
 from cachelog.ingest import records
 from cachelog.ingest.lines import OVERLONG, Pieces, closed
-from cachelog.ingest.streams import HEAD, Contents, Look, Stream, ends, hashed, unpacked
+from cachelog.ingest.streams import HEAD, Contents, Look, NotWhole, Stream, ends, hashed, unpacked
 
 
 @dataclass(frozen=True)
@@ -69,13 +69,16 @@ def _anew(look: Look, stream: Stream | None, number: int) -> Slice:
     return Slice(look, whole, replaces=stream.number if stream else None)
 
 
-def _rest(look: Look, stream: Stream) -> Slice:
-    """Read what a compressed copy of a log holds beyond what was read of the log."""
+def _rest(look: Look, stream: Stream) -> Slice | None:
+    """Read what a compressed copy of a log holds beyond what was read of the log; None while it is not whole."""
     offset = stream.offset
     parts: list[bytes] = []
-    for data in unpacked(look):
-        parts.append(data[offset:])
-        offset = max(0, offset - len(data))
+    try:
+        for data in unpacked(look):
+            parts.append(data[offset:])
+            offset = max(0, offset - len(data))
+    except NotWhole:  # it is still being written
+        return None
     rest = b"".join(parts)
     done = replace(_placed(stream, look), offset=stream.offset + len(rest), rest="")
     head, tail = ends(Contents(look), done.offset) or ("", "")

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from io import FileIO
 
 from cachelog.ingest import records
 from cachelog.ingest.discover import Source, stem
@@ -113,11 +114,13 @@ def recognised(streams: Iterable[Stream], looks: Sequence[Look], now: float) -> 
     """Tell which file holds which stream. Reads the ends of files that changed."""
     every = list(streams)
     by_identity = {stream.identity: stream for stream in every if stream.present}
+    waiting = [one for one in looks if one.fresh(now) and not _as_it_was(one, by_identity) and Contents(one).packed]
+    looks = [one for one in looks if one not in waiting]
     known = [(one, found) for one in looks if (found := by_identity.get(one.identity)) and _goes_on(one, found)]
     held, taken = {id(one) for one, _ in known}, {stream.number for _, stream in known}
     lost = [stream for stream in every if stream.number not in taken and stream.offset]
     new: list[Look] = []
-    unsure: list[Look] = []
+    unsure = waiting
     copies: list[Look] = []
     for early in (one for one in looks if id(one) not in held):
         # a copy may have been half made when the folder was read, and its original truncated since
@@ -148,6 +151,11 @@ def _unclear(look: Look, looks: Sequence[Look], streams: _Streams, now: float) -
     return look.fresh(now) and (_half_made(look, [*lost, *known]) or any(_copied(look, other) for other in others))
 
 
+def _as_it_was(look: Look, streams: Mapping[Identity, Stream]) -> bool:
+    stream = streams.get(look.identity)
+    return stream is not None and look.same(stream)
+
+
 def _goes_on(look: Look, stream: Stream) -> bool:
     return look.same(stream) or holds(look, stream) or _rewritten(look, stream)
 
@@ -169,11 +177,9 @@ def _of_one_set(look: Look, source: Source) -> bool:
 
 
 def _half_made(look: Look, streams: Sequence[Stream]) -> bool:
-    """Return whether a file may be a copy that is not whole yet: packed, or begun as a stream was."""
-    head = _bytes_of(look, 0, MAGIC)
-    if head is None or is_compressed(head):
-        return True
-    return any(look.size < s.offset and hashed(_bytes_of(look, 0, _ENDS)) == s.head for s in _alike(look, streams))
+    """Return whether a file may be a copy that is not whole yet: it begins as a stream does."""
+    head = hashed(_bytes_of(look, 0, _ENDS))
+    return any(look.size < stream.offset and head == stream.head for stream in _alike(look, streams))
 
 
 def _copied(look: Look, other: Look) -> bool:
@@ -217,33 +223,59 @@ class Contents:
         self.packed = bool(look.source.archive) or (head is not None and is_compressed(head))
 
     def size(self) -> int:
-        """Return how many there are."""
-        return sum(map(len, unpacked(self._look))) if self.packed else self._look.size
+        """Return how many there are, as far as they can be read."""
+        return sum(map(len, self._whole())) if self.packed else self._look.size
 
     def read(self, start: int, many: int) -> bytes | None:
         """Return some of them, fewer where the file ends; None where it cannot be read."""
         if not self.packed:
             return _bytes_of(self._look, start, many)
         found = b""
-        for data in unpacked(self._look):
+        for data in self._whole():
             found += data[start : start + many - len(found)]
             start = max(0, start - len(data))
             if len(found) == many:
                 break
         return found
 
+    def _whole(self) -> Iterator[bytes]:
+        with suppress(NotWhole):
+            yield from unpacked(self._look)
+
 
 def unpacked(look: Look) -> Iterator[bytes]:
-    """Yield the bytes of a file, decompressed, up to where it is damaged."""
+    """Yield the bytes of a file, decompressed, up to where it is damaged; raises NotWhole there."""
     buffer = memoryview(bytearray(CHUNK >> 2))
-    source = Source(look.file) if look.source.pipe else look.source
-    with suppress(OSError, EOFError, ValueError, zlib.error), Counted.of(source, None, lambda count: None) as raw:
-        fill = filler(raw)
-        while many := fill(buffer):
-            yield bytes(buffer[:many])
+    try:
+        with _counted(look) as raw:
+            fill = filler(raw)
+            while many := fill(buffer):
+                yield bytes(buffer[:many])
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise NotWhole(str(error)) from None
+
+
+class NotWhole(Exception):
+    """A compressed file is damaged, cut short, or still being written."""
+
+
+def _counted(look: Look) -> Counted:
+    if look.source.archive:
+        return Counted.of(look.source, None, lambda count: None)
+    return Counted(_opened(look), None, lambda count: None)
+
+
+def _opened(look: Look) -> FileIO:
+    """Open a file; raises OSError also where its name is by now that of another."""
+    raw = FileIO(look.file, "rb")
+    info = os.fstat(raw.fileno())
+    if (info.st_dev, info.st_ino) == look.identity[:2]:
+        return raw
+    raw.close()
+    raise FileNotFoundError(f"{look.file} is another file by now")
 
 
 def _bytes_of(look: Look, start: int, many: int) -> bytes | None:
-    with suppress(OSError), open(look.file, "rb", buffering=0) as raw:
+    with suppress(OSError), _opened(look) as raw:
         return os.pread(raw.fileno(), many, start)
     return None
