@@ -55,6 +55,7 @@ Progress = Callable[[int, int], None]
 Sources = Mapping[str, Sequence[Located]]  # by the name of a figure
 Beside = Callable[[Events, Frames, Limits], None]  # looks at what the rules look at, with their limits
 Found = tuple[list[Finding], tuple[str, ...]]  # and the rules that raised
+Quoted = Callable[[int, Sequence[int]], dict[int, str]]  # input, lines -> texts
 
 
 def cache_folder() -> str:
@@ -148,27 +149,30 @@ def _meanwhile(work: Callable[[], None]) -> Iterator[None]:
         thread.join()
 
 
-def _analyzed(staged: Staged, options: Options, spool: str | None, beside: Beside | None = None) -> Report:
+def _analyzed(
+    staged: Staged, options: Options, spool: str | None, beside: Beside | None = None, quoted: Quoted | None = None
+) -> Report:
     events, rare = _wanted(staged, options)
     frames = _frames(events, rare, options)
     if frames is None:
         return _noted(_report(staged, (), (), (), frames), options)
     if beside:
         beside(events, frames, _fitted(options.limits, frames))
-    return _told(staged, (events, frames), _detect(events, frames, options.limits), options, spool)
+    found = _detect(events, frames, options.limits)
+    return _told(staged, (events, frames), found, options, quoted or _quotes(staged, spool))
 
 
 def _told(
-    staged: Staged, known: tuple[Events, Frames], found: Found, options: Options, spool: str | None
+    staged: Staged, known: tuple[Events, Frames], found: Found, options: Options, quoted: Quoted
 ) -> Report:  # fmt: skip
     """Link and rank what was found, and cite the lines."""
     events, frames = known
     ranked = rank.rank(link(rank.named(doubted(found[0], frames)), frames, options.limits))
-    asked = traced(_asked(ranked, options), _reader(staged, spool), known, options.limits)
+    asked = traced(_asked(ranked, options), _reader(staged, quoted), known, options.limits)
     hidden = sum(f.severity > Severity.INFO for f in ranked) - sum(f.severity > Severity.INFO for f in asked)
     causes = explained(events, frames, _fitted(options.limits, frames))
     models = windows.models(frames, by_model(causes, frames))
-    report = _report(staged, models, _cited(asked, staged, spool), found[1], frames)
+    report = _report(staged, models, _cited(asked, staged.sources, quoted), found[1], frames)
     told = (*report.limits, *blindness.gaps(ranked), *blindness.sampled(causes.modulus, causes.wrong))
     told = (*told, *blindness.strange_keys(causes.foreign))
     charts = charting.charts(frames, asked, options.limits) if options.charts else None
@@ -394,7 +398,12 @@ def _asked(findings: Sequence[Finding], options: Options) -> list[Finding]:
     return [f if f.caused_by in shown else replace(f, caused_by=None) for f in kept]
 
 
-def _reader(staged: Staged, spool: str | None) -> Reader:
+def _quotes(staged: Staged, spool: str | None) -> Quoted:
+    """Return what reads the text of lines once more."""
+    return lambda index, lines: cite(staged.sources[index], lines, 0, spool, staged.read.marks.get(index, ()))
+
+
+def _reader(staged: Staged, quoted: Quoted) -> Reader:
     """Return what reads lines of inputs again, but not those of big packed ones: that takes as long as all of it."""
 
     def read(wanted: Mapping[int, Sequence[int]]) -> dict[tuple[int, int], str]:
@@ -402,24 +411,20 @@ def _reader(staged: Staged, spool: str | None) -> Reader:
         for index, numbers in wanted.items():
             source, marks = staged.sources[index], staged.read.marks.get(index, ())
             if source.size <= DEFAULT.sought_bytes or is_picked(source, marks):
-                texts = cite(source, sorted(numbers), 0, spool, marks)
+                texts = quoted(index, sorted(numbers))
                 found |= {(index, line): text for line, text in texts.items()}
         return found
 
     return read
 
 
-def _cited(findings: Sequence[Finding], staged: Staged, spool: str | None) -> tuple[Finding, ...]:
+def _cited(findings: Sequence[Finding], sources: Sequence[Source], quoted: Quoted) -> tuple[Finding, ...]:
     """Read the cited lines again and put their paths and texts into the evidence."""
     wanted: dict[int, set[int]] = {}
     for finding in findings:
         for item in finding.evidence:
             wanted.setdefault(item.source, set()).add(item.line)
-    sources = staged.sources
-    texts = {
-        index: cite(sources[index], sorted(numbers), 0, spool, staged.read.marks.get(index, ()))
-        for index, numbers in sorted(wanted.items())
-    }
+    texts = {index: quoted(index, sorted(numbers)) for index, numbers in sorted(wanted.items())}
 
     def cited(item: Evidence) -> Evidence:
         return replace(item, path=sources[item.source].path, text=texts[item.source].get(item.line, ""))

@@ -70,7 +70,7 @@ def merge(folders: Sequence[str], files: Sequence[str], options: Options) -> Rep
     frames = pipeline._frames(events, rare, options)
     if frames is None:
         return pipeline._noted(pipeline._report(read, (), (), (), None), options)
-    return pipeline._told(read, (events, frames), found, options, None)
+    return pipeline._told(read, (events, frames), found, options, pipeline._quotes(read, None))
 
 
 def _found(files: Sequence[str]) -> Found:

@@ -59,6 +59,7 @@ MAY_IMPORT = {
     "shards": {"contract", "ingest", "pipeline"},
     "demo": set(),
     "gate": {"contract", "metrics"},
+    "following": {"contract", "ingest", "pipeline", "rooms"},
     "cli": {
         "contract",
         "pipeline",
@@ -71,6 +72,7 @@ MAY_IMPORT = {
         "custom",
         "samples",
         "gate",
+        "following",
     },
     "__main__": {"cli"},
     "__init__": set(),

@@ -10,7 +10,20 @@ from typing import Annotated
 
 import typer
 
-from cachelog.cli import analyze, cache, check, demo, explain, formats, inspect, shards, show, verify
+from cachelog.cli import (
+    analyze,
+    cache,
+    check,
+    demo,
+    explain,
+    formats,
+    inspect,
+    report,
+    shards,
+    show,
+    verify,
+    watch,
+)
 from cachelog.cli.naming import nearest
 from cachelog.cli.options import flat
 from cachelog.cli.printing import ReaderGone, say
@@ -25,7 +38,7 @@ app = typer.Typer(
 )
 _COMMANDS = (analyze.analyze, check.check, show.show, inspect.inspect, explain.explain, explain.rules, formats.formats)
 _STAGES = (shards.stage, shards.detect, shards.merge)
-for _command in (*_COMMANDS, verify.verify, demo.demo, cache.cache, *_STAGES):
+for _command in (*_COMMANDS, verify.verify, report.report, watch.watch, demo.demo, cache.cache, *_STAGES):
     app.command(_command.__name__)(flat(_command))
 
 COMMANDS = frozenset(c.name or "" for c in app.registered_commands)

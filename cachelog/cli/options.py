@@ -186,6 +186,16 @@ def deployed(text: str, now: datetime, tz: str) -> Deploy:
     return Deploy(",".join([at.isoformat().replace("+00:00", "Z"), *named]), at, *named)
 
 
+def duration(text: str, option: str) -> timedelta:
+    """Return the time that a text like 90s, 10m, 24h or 7d means; raises UsageError on what is none."""
+    from cachelog.contract.errors import UsageError
+
+    number, unit = text.strip()[:-1], text.strip()[-1:]
+    if unit not in _UNITS or not number.replace(".", "", 1).isdigit() or not float(number):
+        raise UsageError(f"{option} {text!r} is no length of time; give one like 90s, 10m, 24h or 7d")
+    return timedelta(**{_UNITS[unit]: float(number)})
+
+
 _LEAST = 300 << 20  # bytes: less holds no more than the program itself
 
 

@@ -15,6 +15,7 @@ from cachelog.cli.options import Outputs
 from cachelog.cli.printing import emit, looks, save, say
 from cachelog.contract.errors import UsageError
 from cachelog.contract.finding import Report
+from cachelog.contract.standing import Told
 from cachelog.contract.verdict import Anchor, Setting, Verdict
 from cachelog.render.registry import ENDINGS, ReportFormat, renderer
 
@@ -70,9 +71,18 @@ class Judged:
     states: Mapping[str, str]
 
 
-def publish(report: Report, plan: Plan, page: Callable[[Look], str], judged: Judged | None = None) -> None:
+def quiet(plan: Plan) -> Plan:
+    """Return a plan without what somebody would be disturbed by: standard output and posts."""
+    return replace(plan, targets=tuple(target for target in plan.targets if target.path is not None), posts=())
+
+
+def publish(
+    report: Report, plan: Plan, page: Callable[[Look], str], judged: Judged | None = None, told: Told | None = None
+) -> None:  # fmt: skip
     """Write and post a report; `page` makes its text for a screen; raises UsageError, ReaderGone."""
     setting, verdict = _setting(plan, judged), judged.verdict if judged else None
+    if told:
+        setting = replace(setting, told=told, states=_states(report, told))
     if verdict and not any(target.path is None and target.format in _SPOKEN for target in plan.targets):
         say(f"cachelog: {verdict.said}")
     # files before standard output, whose reader may go away
@@ -138,6 +148,15 @@ def _setting(plan: Plan, judged: Judged | None) -> Setting:
     if judged is None:
         return plain
     return replace(plain, verdict=judged.verdict, check=judged.check, states=judged.states)
+
+
+def _states(report: Report, told: Told | None) -> dict[str, str]:
+    """Return the states that SARIF has for how findings stand to the run before; what was not news is unchanged."""
+    if told is None:
+        return {}
+    fresh = {"new": told.news.new, "updated": told.news.worse}
+    known = {finding.fingerprint: "unchanged" for finding in report.findings}
+    return known | {finding.fingerprint: state for state, found in fresh.items() for finding in found}
 
 
 def _write(report: Report, target: Target, plan: Plan, setting: Setting, page: Callable[[Look], str]) -> None:

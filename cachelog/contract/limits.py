@@ -17,6 +17,7 @@ class Limits:
     held_events: int = 3_000_000  # lookups held in memory, 45 bytes each; more go to disk
     sought_bytes: int = 16 << 20  # smaller files are read as fast as searched for the time asked for
     disorder_s: float = 60.0  # lines out of order by no more are found by that search (PERF §3)
+    fed_bytes: int = 1 << 30  # of standard input that is watched: kept on disk, so that its lines can be cited
     cached_bytes: int = 4 << 20  # smaller inputs are read again as fast as they are found
     cache_bytes: int = 2 << 30  # of all that is kept between runs
     shown_bytes: int = 256 << 20  # of logs that `show` reads again of itself: two seconds or so

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from cachelog.contract.finding import Number
+from cachelog.contract.standing import Told
 
 
 class Outcome(StrEnum):
@@ -62,6 +63,7 @@ class Setting:
     pages: Mapping[str, str] = field(default_factory=dict)  # rule -> its manual page
     states: Mapping[str, str] = field(default_factory=dict)  # fingerprint -> new, unchanged, updated; empty: not known
     routing_key: str | None = None  # of PagerDuty
+    told: Told | None = None  # of `report`
 
 
 NOTHING = Setting()

@@ -143,16 +143,17 @@ def named(paths: list[str]) -> list[str]:
     by_stem: dict[str, list[str]] = {}
     for path in paths:
         by_stem.setdefault(stem(path), []).append(path)
-    return [_distinct(path, by_stem[stem(path)]) for path in paths]
+    names = {path: name for name, peers in by_stem.items() for path, name in _distinct(name, peers).items()}
+    return [names[path] for path in paths]
 
 
-def _distinct(path: str, peers: list[str]) -> str:
-    folders = sorted({PurePath(p).parent for p in peers})
-    if len(folders) == 1:
-        return "stdin" if path == STDIN else stem(path)
-    mine = PurePath(path).parent.parts
-    for depth in range(1, len(mine) + 1):
-        others = {f.parts[-depth] if len(f.parts) >= depth else "" for f in folders}
-        if len(others) > 1:
-            return mine[-depth]
-    return stem(path)
+def _distinct(name: str, peers: list[str]) -> dict[str, str]:
+    """Return the names of files of one stem."""
+    folders = {path: PurePath(path).parent.parts for path in peers}
+    every = set(folders.values())
+    if len(every) == 1:
+        return {path: "stdin" if path == STDIN else name for path in peers}
+    depths = range(1, max(map(len, every)) + 1)
+    differ = [depth for depth in depths if len({f[-depth] if len(f) >= depth else "" for f in every}) > 1]
+    nearest = {path: next((d for d in differ if d <= len(mine)), None) for path, mine in folders.items()}
+    return {path: folders[path][-depth] if depth else name for path, depth in nearest.items()}

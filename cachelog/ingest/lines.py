@@ -7,6 +7,7 @@ again: nothing is copied, no page is touched twice. Memory is bounded by the uni
 
 from __future__ import annotations
 
+import io
 import mmap
 import sys
 import zlib
@@ -93,11 +94,13 @@ def units(
     spool: str | None = None,
     windows: Mapping[int, Window] | None = None,
     advance: Callable[[int], None] = lambda count: None,
+    held: Mapping[int, bytes] | None = None,
 ) -> Iterator[Unit]:
     """Yield units over all inputs in order, of some only the window that is named; small inputs share one.
 
     `piece(line)` tells of a line that may be a piece of a longer one: a unit never ends inside a line. Pipes are
-    copied into the folder `spool` while they are read. `advance` gets the number of compressed bytes read.
+    copied into the folder `spool` while they are read. `advance` gets the number of compressed bytes read. Of an
+    input in `held` these are the bytes, and its window is one of them.
     """
     packer = _Packer(piece, limits, log)
     for index, source in enumerate(sources):
@@ -105,7 +108,9 @@ def units(
         if source.note or (window and window.start >= window.end):
             continue
         packer.growth.begin(source.archive or source.path)
-        yield from packer.input(index, window, partial(Counted.of, source, spool, advance))
+        bytes_ = held.get(index) if held else None
+        opened = partial(Counted.of, source, spool, advance) if bytes_ is None else partial(_in_memory, bytes_, advance)
+        yield from packer.input(index, window, opened)
         if log.interrupted:
             break
     yield from packer.rest()
@@ -218,7 +223,7 @@ class _Packer:
 
     def _cut(self) -> Iterator[Unit]:
         """Yield a unit of what is whole; the rest begins the next one."""
-        end = self._closed(self.lines)
+        end = closed(self.buffer, self.begun, self.lines, self.piece, self.limits.line_bytes)
         if end == 0:  # nothing is whole yet
             return
         self._enter(end)
@@ -258,27 +263,40 @@ class _Packer:
             marks[-1] = (marks[-1][0], marks[-1][1] - self.end + whole)
         self.begun = self.lines = self.end
 
-    def _closed(self, end: int) -> int:
-        """Return the last end of a line at which no stream is inside one; `end` where that is too far back."""
-        cut = end
-        while cut > self.begun and end - cut < self.limits.line_bytes:
-            if (start := self._open(cut)) is None:
-                return cut
-            cut = start
-        return self.begun if end - self.begun < self.limits.line_bytes else end
 
-    def _open(self, cut: int) -> int | None:
-        """Return where the last piece before `cut` begins that its stream goes on with after it."""
-        seen: set[bytes] = set()
-        for _ in range(_LOOK_BACK):
-            if cut <= self.begun:
-                return None
-            start = max(self.buffer.rfind(b"\n", self.begun, cut - 1) + 1, self.begun)
-            piece = self.piece(self.buffer[start : cut - 1])
-            if piece is None or len(seen) == _STREAMS:
-                return None
-            if piece.open and piece.stream not in seen:
-                return start
-            seen.add(piece.stream)
-            cut = start
-        return None
+def _in_memory(data: bytes, advance: Callable[[int], None]) -> Counted:
+    return Counted(io.BytesIO(data), None, advance)
+
+
+_Bytes = bytes | mmap.mmap
+Pieces = Callable[[bytes], Piece | None]
+
+
+def closed(data: _Bytes, begun: int, end: int, piece: Pieces, most: int) -> int:
+    """Return the last end of a line, from `begun` to `end`, at which no stream is inside a line that goes on.
+
+    `begun` for none; `end`, which is one, where that is further back than `most` bytes.
+    """
+    cut = end
+    while cut > begun and end - cut < most:
+        if (start := _open(data, begun, cut, piece)) is None:
+            return cut
+        cut = start
+    return begun if end - begun < most else end
+
+
+def _open(data: _Bytes, begun: int, cut: int, piece: Pieces) -> int | None:
+    """Return where the last piece before `cut` begins that its stream goes on with after it."""
+    seen: set[bytes] = set()
+    for _ in range(_LOOK_BACK):
+        if cut <= begun:
+            return None
+        start = max(data.rfind(b"\n", begun, cut - 1) + 1, begun)
+        found = piece(data[start : cut - 1])
+        if found is None or len(seen) == _STREAMS:
+            return None
+        if found.open and found.stream not in seen:
+            return start
+        seen.add(found.stream)
+        cut = start
+    return None

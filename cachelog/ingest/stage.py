@@ -68,7 +68,7 @@ def _staged(
 ) -> Staged:
     fixed_offset(asked.tz)
     sources = tuple(discover(paths))
-    reader = _reader(sources, dialects, envelopes, asked)
+    reader = reader_of(sources, dialects, envelopes, asked)
     books, log = Books(tuple(dialects), tuple(envelopes)), ReadLog()
     gathered = Gathered(asked.spool, asked.limits.held_events)
     memory = Memory(sources, asked.how(dialects), asked.limits)
@@ -81,10 +81,10 @@ def _staged(
     }
     windows |= sought
     stream = units(
-        sources, log, piece=_piece(envelopes), limits=asked.limits, spool=asked.spool, windows=windows,
+        sources, log, piece=piece_of(envelopes), limits=asked.limits, spool=asked.spool, windows=windows,
         advance=_meter(sources, windows, asked.progress),
     )  # fmt: skip
-    for unit, read, seen in _mapped(stream, reader, log):
+    for unit, read, seen in mapped(stream, reader, log):
         books.add(read.books)
         books.note(seen)
         gathered.add(unit, read)
@@ -98,12 +98,13 @@ def _staged(
     )
 
 
-def _reader(
+def reader_of(
     sources: Sequence[Source],
     dialects: Mapping[str, ModuleType],
     envelopes: Mapping[str, ModuleType],
     asked: Asked,
 ) -> Reader:
+    """Return what reads lines of these inputs."""
     locators = [module.locus for module in envelopes.values() if hasattr(module, "locus")]
     locus = [next((name for locate in locators if (name := locate(s.place))), None) for s in sources]
     now = os.stat(asked.spool).st_mtime if asked.spool else None
@@ -113,7 +114,8 @@ def _reader(
     )
 
 
-def _piece(envelopes: Mapping[str, ModuleType]) -> Callable[[bytes], Piece | None]:
+def piece_of(envelopes: Mapping[str, ModuleType]) -> Callable[[bytes], Piece | None]:
+    """Return what tells of a line whether it may be a piece of a longer one."""
     patterns = [(module.STREAM, module.OPEN) for module in envelopes.values() if hasattr(module, "OPEN")]
 
     def piece(line: bytes) -> Piece | None:
@@ -140,15 +142,15 @@ def _meter(
     return advance
 
 
-_Result = tuple[tuple[int, int], UnitRead, tuple[Sign, ...]]
+Result = tuple[tuple[int, int], UnitRead, tuple[Sign, ...]]
 
 
-def _mapped(stream: Iterator[Unit], reader: Reader, log: ReadLog) -> Iterator[_Result]:
+def mapped(stream: Iterator[Unit], reader: Reader, log: ReadLog) -> Iterator[Result]:
     """Read units on threads, results in order, at most one unit a thread waiting: memory stays bounded.
 
     Ctrl-C while waiting for a unit is noted in the log and ends the reading; units in work are finished.
     """
-    waiting: deque[Future[_Result]] = deque()
+    waiting: deque[Future[Result]] = deque()
     pool = ThreadPoolExecutor(_THREADS)
     try:
         for unit in stream:
@@ -163,13 +165,13 @@ def _mapped(stream: Iterator[Unit], reader: Reader, log: ReadLog) -> Iterator[_R
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _read(unit: Unit, reader: Reader) -> _Result:
+def _read(unit: Unit, reader: Reader) -> Result:
     """Read a unit and let go of its bytes; return its first and last input, what it says, and what that shows."""
     read = read_unit(unit, reader)
     return (unit.segments[0].source, unit.segments[-1].source), read, signs(unit, read.books.state)
 
 
-def _awaited(unit: Future[_Result], log: ReadLog) -> _Result:
+def _awaited(unit: Future[Result], log: ReadLog) -> Result:
     try:
         return unit.result()
     except KeyboardInterrupt:

@@ -23,6 +23,7 @@ from cachelog.contract.finding import (
     Report,
     VersionRow,
 )
+from cachelog.contract.standing import Noted, Told
 
 INPUT_KEYS = ("path", "format", "envelope", "bytes", "lines", "events", "quiet", "joined", "unclaimed", "bad", "clock")
 MISS_CAUSES = ("cold", "capacity", "version-change", "ttl", "flush", "duplicate", "new-keys", "error", "unexplained")
@@ -112,6 +113,27 @@ def _cause(cause: Cause) -> dict[str, Any]:
 
 def _evidence(item: Evidence) -> dict[str, Any]:
     return {"path": item.path, "line": item.line, "time": instant(item.time), "text": item.text, "role": item.role}
+
+
+def run_values(told: Told) -> dict[str, Any]:
+    """Return what a run of `cachelog report` says of itself, and how findings stand to the run before, by id."""
+    run, news = told.run, told.news
+    counts = {"seconds": run.seconds, "lines": run.lines, "bytes": run.bytes, "inputs": run.inputs}
+    here = {"new": news.new, "worse": news.worse, "known": news.known}
+    return {
+        "number": run.number,
+        "at": instant(run.at),
+        **counts,
+        "partial": run.partial,
+        **{standing: [finding.id for finding in found] for standing, found in here.items()},
+        "resolved": [_noted(noted) for noted in news.resolved],
+    }
+
+
+def _noted(noted: Noted) -> dict[str, Any]:
+    known = {"fingerprint": noted.fingerprint, "rule": noted.rule, "severity": noted.severity.word}
+    seen = {"first_seen": instant(noted.first_seen), "last_seen": instant(noted.last_seen)}
+    return {**known, "title": noted.title, "model": noted.model, **seen}
 
 
 def instant(time: datetime | None) -> str | None:

@@ -29,12 +29,14 @@ from cachelog.contract.finding import (
     VersionRow,
 )
 from cachelog.contract.verdict import NOTHING, Setting
-from cachelog.render.document import INPUT_KEYS, as_json, finding_values, number
+from cachelog.render.document import INPUT_KEYS, as_json, finding_values, number, run_values
 
 
 def render(report: Report, setting: Setting = NOTHING) -> str:
     """Return the report as one JSON document, indented, ended by a newline."""
-    return _dumped(as_json(report) | ({"check": setting.check} if setting.check else {}))
+    check = {"check": setting.check} if setting.check else {}
+    run = {"run": run_values(setting.told)} if setting.told else {}
+    return _dumped(as_json(report) | check | run)
 
 
 def inspected(report: Report) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cachelog.contract.finding import Finding, ModelRow, Report, Severity
+from cachelog.contract.standing import Told
 from cachelog.contract.verdict import NOTHING, Outcome, Setting
 from cachelog.render import text
 
@@ -73,6 +74,20 @@ def _run(report: Report, setting: Setting) -> Iterator[Family]:
     if verdict := setting.verdict:
         outcomes = [((("verdict", outcome.value),), int(outcome is verdict.outcome)) for outcome in Outcome]
         yield "check_verdict", "1 for the verdict of cachelog check.", outcomes
+    if setting.told:
+        yield from _itself(setting.told)
+
+
+def _itself(told: Told) -> Iterator[Family]:
+    """Show that cachelog report ran, and had input."""
+    run, news = told.run, told.news
+    yield "last_run_timestamp_seconds", "When cachelog report last ran.", [((), run.at.timestamp())]
+    yield "last_run_seconds", "How long that took.", [((), run.seconds)]
+    yield "last_run_input_lines", "Lines of log that were new to it.", [((), run.lines)]
+    yield "last_run_input_bytes", "Bytes of log that were new to it.", [((), run.bytes)]
+    counts = {"new": news.new, "worse": news.worse, "known": news.known, "resolved": news.resolved}
+    standings = [((("standing", standing),), len(found)) for standing, found in counts.items()]
+    yield "findings_by_standing", "Findings by how they stand to the run before.", standings
 
 
 def _findings(findings: Sequence[Finding]) -> Iterator[Family]:
