@@ -122,7 +122,7 @@ def _tell(result: Result, unless: Unless | None, plan: Plan) -> None:
 
         fresh = {f.id for f in (*result.news.new, *result.news.worse)}
         told = [f for f in result.report.findings if f.id in fresh]
-        above = terminal.judged(digest.sentence(result.news, result.run), told, look)
+        above = terminal.judged(terminal.Told(digest.sentence(result.news, result.run)), told, look)
         return above + digest.render(result.report, result.news, result.run, look)
 
     silent = unless is not None and not _told(result.news, unless)
