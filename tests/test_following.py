@@ -22,6 +22,7 @@ from cachelog.following.session import Kept, Session
 from cachelog.ingest import growth, journal
 from cachelog.ingest.discover import Source
 from cachelog.ingest.feed import Feeds
+from cachelog.ingest.streams import Contents, Look, NotWhole, unpacked
 from cachelog.pipeline import Options
 from cachelog.render import json as report_json
 
@@ -390,3 +391,32 @@ def test_a_pipe_that_is_watched_for_days_does_not_fill_the_disk(tmp_path):
     assert file.stat().st_blocks < whole.st_blocks / 2
     assert file.read_bytes().startswith(b"begun\n")
     assert file.read_bytes().endswith(b"x\nended\n")
+
+
+def test_a_file_is_read_only_while_its_name_is_its_own(tmp_path):
+    log = tmp_path / "a.log"
+    log.write_text("ours\n")
+    look = Look.at(Source(str(log)), str(log))
+    assert Contents(look).read(0, 100) == b"ours\n"
+    log.rename(tmp_path / "a.log.1")
+    log.write_text("theirs\n")
+    assert Contents(look).read(0, 100) is None
+    with pytest.raises(NotWhole):
+        list(unpacked(look))
+
+
+def test_a_compressed_copy_is_taken_only_when_it_is_whole(tmp_path):
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    log, copy = folder / "a.log.1", folder / "a.log.1.gz"
+    log.write_text(lines(0, 200))
+    with Session.opened([str(folder)], OPTIONS) as session:
+        take(session)
+        log.open("a").write(lines(200, 300))
+        packed = gzip.compress(log.read_bytes())
+        log.unlink()
+        for bytes_, aged_, expected in [(packed[:-30], False, 0), (packed[:-30], True, 0), (packed, True, 100)]:
+            copy.write_bytes(bytes_)
+            os.utime(copy, (BASE, BASE) if aged_ else None)
+            assert take(session) == expected
+        assert sum(row.lookups or 0 for row in session.report().models) == 300
