@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cachelog.contract.finding import Report
     from cachelog.following.announce import Announcer, Note
     from cachelog.following.session import Session, Taken
+    from cachelog.render.page import Look
 
 _POLL_S = 0.2  # between looks at files that grow, and at those that did not for a while
 _IDLE_S = 1.0
@@ -70,7 +71,9 @@ def watch(
         if not alone:
             return 3
         with Session.opened(inputs(paths), options, kept) as session, stopping() as stop:
-            watching = _Watching(session, Announcer(options.min_severity), format, output, until_eof, end, stop)
+            watching = _Watching(
+                session, Announcer(options.min_severity), format, output, look(output), until_eof, end, stop
+            )
             report = watching.run()
     explain_errors(report)
     return exit_code(report, fail_on, strict=False, zero=False)
@@ -102,6 +105,7 @@ class _Watching:
     announcer: Announcer
     shape: Shape
     output: Output
+    seen: Look  # what standard output shows, before a live view takes it over
     until_eof: bool
     end: float | None
     stop: threading.Event
@@ -166,7 +170,7 @@ class _Watching:
             if self.shape is Shape.JSONL:
                 said = live.as_jsonl(note.kind.value, report.end, finding=json.finding_alone(note.finding))
             else:
-                said = live.line(note.kind.value, note.finding, note.before, report.end, look(self.output))
+                said = live.line(note.kind.value, note.finding, note.before, report.end, self.seen)
             put(said, self.output)
 
     def _conclude(self, report: Report) -> None:
@@ -175,13 +179,12 @@ class _Watching:
         if self.shape is Shape.JSONL:
             put(live.as_jsonl("report", report.end, report=json.render(report)), self.output)
         else:
-            put("\n" + terminal.render(report, look(self.output)), self.output)
+            put("\n" + terminal.render(report, self.seen), self.output)
 
     @contextmanager
     def _screen(self) -> Iterator[Callable[[Report], None]]:
         """Give what shows how things stand: a live view on a terminal, nothing elsewhere."""
-        seen = look(self.output)
-        if self.shape is Shape.JSONL or not seen.bars:
+        if self.shape is Shape.JSONL or not self.seen.bars:
             yield lambda report: None
             return
         from rich.console import Console
@@ -192,6 +195,9 @@ class _Watching:
 
         # standard output is redirected, so that notes stand above the view
         with Live(console=Console(file=sys.stdout), auto_refresh=False, transient=True) as screen:
-            yield lambda report: screen.update(
-                Text.from_ansi(live.view(report, (self.session.total[0], self.session.total[1]), seen)), refresh=True
-            )
+
+            def show(report: Report) -> None:
+                lines, octets = self.session.total
+                screen.update(Text.from_ansi(live.view(report, (lines, octets), self.seen)), refresh=True)
+
+            yield show

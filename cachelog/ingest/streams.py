@@ -185,7 +185,7 @@ def _half_made(look: Look, streams: Sequence[Stream]) -> bool:
 def _copied(look: Look, other: Look) -> bool:
     """Return whether a file holds nothing but what another, which is followed, holds as well."""
     mine, theirs = Contents(look), Contents(other)
-    begun = mine.read(0, _ENDS)
+    begun = None if theirs.packed else mine.read(0, _ENDS)
     if not begun or begun != theirs.read(0, len(begun)):
         return False
     last = max(0, mine.size() - _ENDS)
