@@ -418,3 +418,14 @@ def test_a_compressed_copy_is_taken_only_when_it_is_whole(tmp_path):
             os.utime(copy, (BASE, BASE) if aged_ else None)
             assert take(session) == expected
         assert sum(row.lookups or 0 for row in session.report().models) == 300
+
+
+def test_a_log_of_one_line_without_an_end_is_known_by_that_line(tmp_path):
+    folder, state = tmp_path / "logs", tmp_path / "state"
+    folder.mkdir()
+    log = folder / "a.log"
+    log.write_text(line(0)[:40])
+    followed(folder, state)
+    (folder / "a.log.1").write_text(line(0))
+    log.write_text(lines(50, 90))  # the same file, another log
+    assert followed(folder, state) == batch(folder)

@@ -118,7 +118,7 @@ def recognised(streams: Iterable[Stream], looks: Sequence[Look], now: float) -> 
     looks = [one for one in looks if one not in waiting]
     known = [(one, found) for one in looks if (found := by_identity.get(one.identity)) and _goes_on(one, found)]
     held, taken = {id(one) for one, _ in known}, {stream.number for _, stream in known}
-    lost = [stream for stream in every if stream.number not in taken and stream.offset]
+    lost = [stream for stream in every if stream.number not in taken and (stream.offset or stream.rest)]
     new: list[Look] = []
     unsure = waiting
     copies: list[Look] = []
@@ -145,7 +145,7 @@ _Streams = tuple[Sequence[Stream], Sequence[Stream]]  # those that no file was f
 def _unclear(look: Look, looks: Sequence[Look], streams: _Streams, now: float) -> bool:
     """Return whether a file may be a copy of a log that is about to be truncated, or was while this was looked at."""
     lost, known = streams
-    if any(holds(look, stream) for stream in _alike(look, known) if stream.offset):
+    if any(holds(look, stream) for stream in _alike(look, known)):
         return True
     others = (other for other in looks if other.identity != look.identity and _of_one_set(look, other.source))
     return look.fresh(now) and (_half_made(look, [*lost, *known]) or any(_copied(look, other) for other in others))
@@ -195,6 +195,9 @@ def _copied(look: Look, other: Look) -> bool:
 def holds(look: Look, stream: Stream) -> bool:
     """Return whether a file begins with all that was read of a stream."""
     contents, many = Contents(look), min(_ENDS, stream.offset)
+    if not stream.offset:  # its first line had no end yet
+        begun = stream.rest.encode("latin-1")
+        return bool(begun) and contents.read(0, len(begun)) == begun
     if hashed(contents.read(0, many)) != stream.head:
         return False
     return ends(contents, stream.offset) == (stream.head, stream.tail)
