@@ -15,7 +15,7 @@ from cachelog.envelopes import docker_json as docker_envelope
 from cachelog.envelopes import stern as stern_envelope
 from cachelog.ingest.discover import Source
 from cachelog.ingest.lines import Piece, ReadLog, units
-from cachelog.ingest.stage import _piece
+from cachelog.ingest.stage import piece_of
 from cachelog.rooms import envelopes
 from tests.reading import events, read, read_lines
 from tests.wrapping import POD, TIME, cri, docker_json, kubectl, stern
@@ -65,14 +65,14 @@ def test_a_unit_does_not_end_inside_a_line_of_either_stream(tmp_path):
     lines = [cri(HIT), cri("half", "P"), *(cri("x" * 40, stream="stderr") for _ in range(20)), cri("rest")]
     (tmp_path / "a.log").write_text("".join(f"{line}\n" for line in lines))
     small = replace(DEFAULT, block_bytes=64)
-    found = list(units([Source(str(tmp_path / "a.log"))], ReadLog(), piece=_piece(envelopes()), limits=small))
+    found = list(units([Source(str(tmp_path / "a.log"))], ReadLog(), piece=piece_of(envelopes()), limits=small))
     rows = [u.rows for u in found]
     assert sum(rows) == 23
     assert 22 in rows  # all from the open piece on
 
 
 def test_pieces_are_told_from_lines():
-    piece = _piece(envelopes())
+    piece = piece_of(envelopes())
     assert piece(cri("x", "P").encode()) == Piece(b"stdout", True)
     assert piece(cri("x", stream="stderr").encode()) == Piece(b"stderr", False)
     assert piece(docker_json("x").encode()) == Piece(b"stdout", False)
