@@ -17,6 +17,7 @@ from cachelog.contract.limits import DEFAULT
 from cachelog.contract.own import Mapped
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import listed
+from cachelog.metrics.strays import Strays
 
 #: Below this share of lines understood, the rest of an input may hold what matters.
 _MOSTLY_UNREAD = 0.5
@@ -91,6 +92,15 @@ def strange_keys(where: Collection[tuple[str, str]]) -> tuple[LimitNote, ...]:
     names = listed([f"{model} ({cache})" for model, cache in sorted(where)], 3)
     what = "the keys of lookups are not those of the cache: ones never seen before hit as often as all others"
     return (LimitNote(what, "why lookups miss", names),)
+
+
+def strange_times(found: Strays | None) -> tuple[LimitNote, ...]:
+    """Return what is said of events whose times are far from all others."""
+    if found is None:
+        return ()
+    times = " and ".join(f"{time:%Y-%m-%d %H}h UTC" for time in sorted({found.first, found.last}))
+    events = "1 event is" if found.many == 1 else f"{found.many:,} events are"
+    return (LimitNote(f"{events} far from all others in time, at {times}, and left out", "what happened then"),)
 
 
 def _unmapped(inputs: Sequence[InputReport], maps: Sequence[Mapped]) -> Iterator[LimitNote]:

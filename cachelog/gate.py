@@ -87,17 +87,17 @@ def against(logs: Sides, before: Mapping[Place, Parted]) -> Sides:
 
 
 def saved(rows: Sequence[ModelRow]) -> dict[Place, Parted]:
-    """Return what the models of a saved report were before, in one slice each, without cold misses."""
+    """Return what the models of a saved report were before, in one slice each.
+
+    Cold misses are among them, for a pass counts them after, too: the same logs have to pass against themselves.
+    """
     import numpy as np
 
     found = {}
     for row in rows:
         if row.lookups:
-            cold = sum(row.causes.get(cause, 0) for cause in ("cold", "version-change"))
-            y, n = row.misses - cold, row.lookups - cold
-            if n > 0:
-                one = Side(np.array([y], np.float64), np.array([n], np.float64))
-                found[row.model, row.cache] = Parted(None, one, one)
+            one = Side(np.array([row.misses], np.float64), np.array([row.lookups], np.float64))
+            found[row.model, row.cache] = Parted(None, one, one)
     return found
 
 

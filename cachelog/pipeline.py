@@ -43,6 +43,7 @@ from cachelog.metrics import charting, residency, windows
 from cachelog.metrics.beside import told_beside
 from cachelog.metrics.causes import by_model, explained
 from cachelog.metrics.sources import lines_of
+from cachelog.metrics.strays import strays, without
 from cachelog.origin import Reader, traced
 from cachelog.request import EVERYTHING, Options, noted
 from cachelog.rooms import detectors, dialects, envelopes
@@ -175,6 +176,7 @@ def _told(
     report = _report(staged, models, _cited(asked, staged.sources, quoted), found[1], frames)
     told = (*report.limits, *blindness.gaps(ranked), *blindness.sampled(causes.modulus, causes.wrong))
     told = (*told, *blindness.strange_keys(causes.foreign))
+    told = (*told, *blindness.strange_times(strays(staged.bulk, staged.rare, options.limits)))
     charts = charting.charts(frames, asked, options.limits) if options.charts else None
     return replace(_noted(replace(report, limits=told), options), hidden=hidden, charts=charts)
 
@@ -318,7 +320,8 @@ def _wanted(staged: Staged, options: Options) -> tuple[Events, pl.DataFrame]:
     of_model = pl.lit(True) if models is None else _is_one_of("model", models)
     rows = pl.all_horizontal(here) if here else None
     bulk = Events(tuple(p.where(p.words.select(_all(of_model)).to_series(), rows) for p in staged.bulk.parts))
-    return bulk, staged.rare.filter(pl.all_horizontal(pl.lit(True), *here) | platform.told(), of_model)
+    rare = staged.rare.filter(pl.all_horizontal(pl.lit(True), *here) | platform.told(), of_model)
+    return without(bulk, rare, strays(staged.bulk, staged.rare, options.limits))
 
 
 def _all(mask: pl.Expr) -> pl.Expr:

@@ -154,10 +154,18 @@ def test_a_cost_is_told_only_where_it_is_proven(impact, said):
     assert text.harm(reports.regression(impact=impact)) == said
 
 
-def test_shares_of_several_effects_are_weighed_by_their_misses():
-    half = reports.shift(id="F3", causes=(Cause("F1", 0.5, Confidence.LOW, ""),), impact=Impact(excess_misses=1204.4))
+def test_shares_of_effects_on_several_caches_are_weighed_by_their_misses():
+    half = reports.shift(
+        id="F3", model="other", causes=(Cause("F1", 0.5, Confidence.LOW, ""),), impact=Impact(excess_misses=1204.4)
+    )
     story = text.Story(reports.regression(), (reports.shift(), half))
     assert text.explained(story) == "it explains 64 % of 2,409 extra misses"
+
+
+def test_effects_on_one_cache_are_the_same_misses_and_count_once():
+    less = reports.shift(id="F3", causes=(Cause("F1", 0.5, Confidence.LOW, ""),), impact=Impact(excess_misses=900.0))
+    story = text.Story(reports.regression(), (reports.shift(), less))
+    assert text.explained(story) == "it explains 78 % of 1,204 extra misses"
     assert text.explained(text.Story(reports.regression(), (reports.shift(impact=Impact()),))) == ""
 
 

@@ -114,7 +114,7 @@ def progress() -> Iterator[Callable[[int, int], None] | None]:
 
 
 def exit_code(report: Report, fail_on: FailOn, strict: bool, zero: bool) -> int:
-    """Return the exit code of CONTRACT: a bug, an interruption, findings, no data, damaged input, in this order."""
+    """Return the exit code of CONTRACT: a bug, an interruption, findings, damaged input, no data, in this order."""
     if report.errors:
         return 70
     if report.partial:
@@ -123,9 +123,9 @@ def exit_code(report: Report, fail_on: FailOn, strict: bool, zero: bool) -> int:
         return 0
     if any(fails(finding, fail_on) for finding in report.findings):
         return 1
-    if report.start is None:
-        return 3
-    return 4 if strict and damaged(report) else 0
+    if strict and damaged(report):
+        return 4
+    return 3 if report.start is None else 0
 
 
 def fails(finding: Finding, fail_on: FailOn) -> bool:

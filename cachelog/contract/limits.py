@@ -168,6 +168,10 @@ class Limits:
     foreign_misses: float = 1.5  # new keys that miss at most so many times as often as known ones are none of the cache
     foreign_hits: float = 0.5  # ... and hit at least so many times as often
     foreign_unseen: float = 0.1  # where hardly a key comes twice, hits of so many new keys are proof enough
+    stray_events: int = 500  # of fewer nobody can say which time is strange
+    stray_share: float = 0.001  # of the events at each end may be strays
+    stray_least_s: float = 86_400.0  # nearer to the others none is
+    stray_times: int = 10  # ... nor within so many times the length of the period
     ages_rows: int = 100_000  # lookups of a model whose keys are followed; more are sampled by key
     ages_keyed: float = 0.8  # share of lookups that must have a key
     ages_share: float = 0.5  # of the excess: so much is most of it

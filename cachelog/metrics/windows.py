@@ -37,9 +37,10 @@ COUNTS: pl.Schema = pl.Schema(
 
 
 def base_window(start: datetime, end: datetime) -> timedelta:
-    """Return the narrowest window of the ladder that cuts the period into at most 2,000."""
+    """Return the narrowest window of the ladder, else of whole hours, that cuts the period into at most 2,000."""
     span = (end - start).total_seconds()
-    return timedelta(seconds=next((s for s in LADDER if span / s <= _MOST_WINDOWS), LADDER[-1]))
+    widest = LADDER[-1] * max(1, -(-int(span) // (LADDER[-1] * _MOST_WINDOWS)))
+    return timedelta(seconds=next((s for s in LADDER if span / s <= _MOST_WINDOWS), widest))
 
 
 def counts(events: Events, start: datetime, end: datetime) -> tuple[pl.DataFrame, timedelta]:

@@ -198,17 +198,18 @@ def _worst(told: Sequence[Story], end: datetime | None) -> str:
 
 def explained(story: Story) -> str:
     """Return how much of the extra misses of its effects a cause explains, "" where that is not known."""
-    parts = [
-        (effect.impact.excess_misses, cause.share)
-        for effect in story.effects
-        for cause in effect.causes
-        if cause.finding == story.cause.id and cause.share is not None and effect.impact.excess_misses
-    ]
-    total = sum(misses for misses, _ in parts)
+    parts: dict[tuple[str | None, str | None], tuple[float, float]] = {}
+    for effect in story.effects:
+        for cause in effect.causes:
+            if cause.finding == story.cause.id and cause.share is not None and effect.impact.excess_misses:
+                # several effects on one cache count the same misses: only the largest of them is a sum
+                place, part = (effect.model, effect.cache), (effect.impact.excess_misses, cause.share)
+                parts[place] = max(parts.get(place, part), part)
+    total = sum(misses for misses, _ in parts.values())
     if total <= 0:
         return ""
-    part = sum(misses * share for misses, share in parts) / total
-    return f"it explains {100 * part:.0f} % of {many(total, 'extra miss', 'extra misses')}"
+    part_of = sum(misses * share for misses, share in parts.values()) / total
+    return f"it explains {100 * part_of:.0f} % of {many(total, 'extra miss', 'extra misses')}"
 
 
 def harm(finding: Finding) -> str:
