@@ -214,6 +214,19 @@ def test_a_cronjob_without_news_is_no_failed_job(exits, code, place):
     assert shell(SCRIPTS["cronjob"], place, CACHELOG_EXITS=exits).returncode == code
 
 
+def test_what_two_fetches_of_a_cronjob_hold_counts_once(place, monkeypatch, capsys):
+    shell(SCRIPTS["cronjob"], place)
+    call(place, monkeypatch)
+    capsys.readouterr()
+    [fetched] = (place / "state" / "logs").iterdir()
+    fetched.with_name("later.log").write_bytes(fetched.read_bytes())
+    [(arguments, _)] = calls(place)
+    assert (app.run(arguments), capsys.readouterr().out) == (0, "")
+    assert app.run([*arguments[:4], "--format", "json"]) == 0
+    [ranker] = [m for m in json.loads(capsys.readouterr().out)["models"] if m["model"] == "search-ranker"]
+    assert ranker["lookups"] == 1996
+
+
 def test_a_cronjob_posts_only_where_there_is_an_address(place):
     shell(SCRIPTS["cronjob"], place, SLACK_URL="https://hooks.example.com/a b")
     assert calls(place)[0][0][-2:] == ["--notify", "https://hooks.example.com/a b"]
