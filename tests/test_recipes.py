@@ -232,9 +232,9 @@ def test_a_cronjob_posts_only_where_there_is_an_address(place):
     assert calls(place)[0][0][-2:] == ["--notify", "https://hooks.example.com/a b"]
 
 
-def test_cron_ends_no_line_at_a_percent_sign():
+def test_cron_ends_no_line_at_a_percent_sign(tmp_path):
     assert not any("%" in line for line in cron())
-    assert app.run([*shlex.split(cron()[1].replace("/var/log/app", "/nothing"))[1:], "--state", "/nothing/s"]) == 3
+    assert app.run([*shlex.split(cron()[1].replace("/var/log/app", "/nothing"))[1:], "--state", f"{tmp_path}/s"]) == 3
 
 
 def texts() -> list[str]:

@@ -228,3 +228,15 @@ def test_ctrl_c_ends_reading_and_nothing_is_lost(logs, capsys, monkeypatch):
     assert report(logs, "--format", "json") == 0
     said = json.loads(capsys.readouterr().out)
     assert (said["partial"], said["models"][0]["lookups"]) == (False, 4375)
+
+
+def test_who_wants_silence_unless_there_is_news_gets_the_news_whatever_is_written(logs, capsys, tmp_path):
+    report(logs, "--quiet-unless", "new", "-o", str(tmp_path / "m.prom"))
+    assert "first look: " in capsys.readouterr().out
+    report(logs, "--quiet-unless", "new", "-o", str(tmp_path / "m.prom"))
+    assert capsys.readouterr().out == ""
+
+
+def test_a_state_in_a_folder_that_is_not_there_is_a_typo(logs, tmp_path, capsys):
+    assert run(["report", str(logs), "--state", str(tmp_path / "no" / "state.json")]) == 2
+    assert "there is no folder" in capsys.readouterr().err

@@ -60,12 +60,12 @@ def report(
     outputs: Outputs,
 ) -> int:
     """Say what is new since the last run: findings new, worse, known and resolved."""
-    file = state or _state_of(_paths(paths))
+    file = _named(state) or _state_of(_paths(paths))
     if trend:
         return _trend(file, outputs)
     from cachelog.cli.locking import Locked, only_one
 
-    plan, now = planned(outputs), datetime.now(UTC)
+    plan, now = planned(_spoken(outputs, quiet_unless)), datetime.now(UTC)
     try:
         with only_one(file):
             options = replace(reading.into(filters.options(now)), charts=plan.charts)
@@ -73,6 +73,18 @@ def report(
     except Locked as error:
         say(f"cachelog: {error}; this one did nothing")
         return 3
+
+
+def _named(state: str | None) -> str | None:
+    """Return the file of the state; a folder that is not there is a typo, and would lose what is known."""
+    if state and not os.path.isdir(folder := os.path.dirname(os.path.abspath(state))):
+        raise UsageError(f"--state {state}: there is no folder {folder}; make it, or correct the path")
+    return state
+
+
+def _spoken(outputs: Outputs, unless: Unless | None) -> Outputs:
+    """Cron posts what is printed: who asks for silence unless there is news wants the news, whatever is written."""
+    return replace(outputs, format=ReportFormat.TEXT) if unless and outputs.format is None else outputs
 
 
 _Asked = tuple[str, Unless | None, float | None, FailOn, datetime]
