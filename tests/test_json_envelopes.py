@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import polars as pl
 import pytest
@@ -46,16 +49,22 @@ def test_what_an_envelope_is_around_stays_what_it_is_two_deep(tmp_path, name, wr
     shift = WRAPS.index((name, wrap))
     # of two that are JSON one is inside in half of all pairs, the other in the other half
     turns = [other for at, (_, other) in enumerate(WRAPS) if at != shift and (at < shift) == ((at + shift) % 2 > 0)]
-    others = [*WRAPPERS.values(), *turns]
+    others = [*WRAPPERS.values(), *turns][shift % 3 :: 3]
     _same(tmp_path / "alone", LINES, name, wrap, [str])
     for which, third in enumerate(THIRDS):
-        _same(tmp_path / str(which), third, name, wrap, others[(which - shift) % 3 :: 3])
+        _same(tmp_path / str(which), third, name, wrap, others[which::3])
+
+
+@cache
+def _bare(lines):
+    with TemporaryDirectory() as folder:
+        return told(events(read_lines(Path(folder), *lines)))
 
 
 def _same(folder, lines, name, wrap, others):
     """Assert that lines in both envelopes, a file for each other one, say what they say bare."""
     folder.mkdir()
-    bare = told(events(read_lines(folder.parent, *lines, name=f"{folder.name}.log")))
+    bare = _bare(tuple(lines))
     for place, other in enumerate(others):
         (folder / f"{place}.log").write_text("".join(f"{wrap(other(line))}\n" for line in lines))
     staged = read_apart(folder)

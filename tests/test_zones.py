@@ -116,7 +116,7 @@ def test_neither_cuts_nor_memory_nor_caches_nor_machines_change_it(tmp_path, mon
     def told(**options):
         return report_json.render(pipeline.analyze([str(folder)], Options(**options)))
 
-    whole, small = told(), replace(DEFAULT, block_bytes=3_000, held_events=400, cached_bytes=1)
+    whole, small = told(), replace(DEFAULT, block_bytes=12_000, held_events=400, cached_bytes=1)
     assert "UTC+05:30, as their envelopes tell (900 events)" in whole
     assert told(limits=small) == told(limits=small, cache=True) == told(limits=small, cache=True) == whole
     staged = [str(tmp_path / f"staged-{name}") for name in "abc"]
