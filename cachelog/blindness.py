@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import polars as pl
 
@@ -19,6 +20,8 @@ from cachelog.contract.rule import Frames
 from cachelog.contract.wording import listed
 from cachelog.metrics.strays import Strays
 
+#: Windows from this width on may hide what an engineer on call looks for.
+_WIDE = timedelta(minutes=15)
 #: Below this share of lines understood, the rest of an input may hold what matters.
 _MOSTLY_UNREAD = 0.5
 
@@ -66,7 +69,7 @@ def limits(read: Reading, models: Sequence[ModelRow], frames: Frames | None) -> 
         *_only_misses(models),
         *_no_version(models, frames),
     ]
-    notes += [*_no_order(frames), *_no_loads(frames), *_one_replica(frames)]
+    notes += [*_no_order(frames), *_no_loads(frames), *_one_replica(frames), *_wide(frames)]
     return tuple(notes)
 
 
@@ -297,6 +300,14 @@ def _no_loads(frames: Frames | None) -> Iterator[LimitNote]:
     if names:
         shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         yield LimitNote(f"no load lines for {shown}", "when a version was loaded; versions are known from lookups only")
+
+
+def _wide(frames: Frames | None) -> Iterator[LimitNote]:
+    """One width for the whole period: over weeks what lasts an hour drowns."""
+    if frames is not None and frames.base >= _WIDE:
+        days, minutes = (frames.end - frames.start).days, frames.base // timedelta(minutes=1)
+        what = f"over {days:,} days, miss rates are looked at in windows of {minutes:,} minutes at least"
+        yield LimitNote(what, "what lasted no longer than a few of them; --since and --until narrow the period")
 
 
 def _one_replica(frames: Frames | None) -> Iterator[LimitNote]:

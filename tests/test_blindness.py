@@ -262,3 +262,10 @@ def test_an_order_that_nobody_knows_bars_a_verdict(tmp_path):
 def test_what_only_has_to_be_known_bars_nothing(tmp_path):
     write(tmp_path, "a.log", *(hit(i, ts=f"2026-11-20 12:{i // 60:02d}:{i % 60:02d},123") for i in range(601)))
     assert limits(tmp_path) and not barred(tmp_path)
+
+
+@pytest.mark.parametrize(("last", "said"), [("2026-11-21T12:00:00Z", None), ("2026-12-20T12:00:00Z", "over 30 days")])
+def test_windows_of_weeks_are_said_to_hide_what_lasts_an_hour(tmp_path, last, said):
+    write(tmp_path, "a.log", *(hit(i) for i in range(300)), hit(0, ts=last))
+    notes = [what for what in limits(tmp_path) if "windows of" in what]
+    assert [note.startswith(said) for note in notes] == ([True] if said else [])
