@@ -2,7 +2,8 @@
 
 Six lines in ten are lookups of a result cache, the others requests, loads, and evictions. Every model is rolled out
 from 41 to 42 within two hours; one replica of a model goes back to the older version later, and one model misses more
-from the afternoon on. The same number of lines is the same day in every format.
+from the afternoon on. The same number of lines is the same day in every format. Each replica has a cache of its own for
+each version: what misses is a new key there, what hits was missed there before. So the keys explain the misses.
 """
 
 from __future__ import annotations
@@ -35,11 +36,12 @@ def parts(lines: int) -> Iterator[pl.DataFrame]:
     random = np.random.default_rng(7)
     at = np.sort(random.integers(0, _DAY_US, lines))
     loads = _loads(random)
+    filled = np.zeros(2 * len(_MODELS) * len(PODS), np.int64)  # entries of each cache so far
     for first in range(0, lines, _PART):
         part = at[first : first + _PART]
         until = at[first + _PART] if first + _PART < lines else _DAY_US
         mine = loads.filter((pl.col("at") >= (part[0] if first else 0)) & (pl.col("at") < until))
-        yield pl.concat([mine, _traffic(random, part)], how="diagonal").sort("at", maintain_order=True)
+        yield pl.concat([mine, _traffic(random, part, filled)], how="diagonal").sort("at", maintain_order=True)
 
 
 def _loads(random: np.random.Generator) -> pl.DataFrame:
@@ -59,7 +61,7 @@ def _rolled_out(frame: pl.DataFrame) -> npt.NDArray[np.int64]:
     return np.asarray(_ROLLOUT_US + model * 225_000_000 + pod * 8_000_000, np.int64)
 
 
-def _traffic(random: np.random.Generator, at: npt.NDArray[np.int64]) -> pl.DataFrame:
+def _traffic(random: np.random.Generator, at: npt.NDArray[np.int64], filled: npt.NDArray[np.int64]) -> pl.DataFrame:
     count = len(at)
     kinds = np.array(_KINDS)[np.searchsorted([0.62, 0.63], random.random(count))]
     model = np.array(_MODELS)[random.zipf(1.3, count) % len(_MODELS)]
@@ -70,12 +72,28 @@ def _traffic(random: np.random.Generator, at: npt.NDArray[np.int64]) -> pl.DataF
     newer = (pl.Series(at) > _rolled_out(frame)) & ~frame.select(went_back).to_series()
     rate = np.where((model == _MODELS[1]) & (at > _SHIFT_US), 0.14, 0.06)
     missed = random.random(count) < rate
-    return frame.with_columns(
+    asked = frame.with_columns(
+        missed=pl.Series(missed) & (pl.col("kind") == "lookup"),
         version=pl.when(newer).then(pl.lit("42")).otherwise(pl.lit("41")),
+    )
+    return asked.drop("missed").with_columns(
         cache=pl.when(pl.Series(missed)).then(pl.lit("miss")).otherwise(pl.lit("hit")),
-        key=pl.Series([f"{k:016x}" for k in random.zipf(1.2, count) % 1_000_003]),
+        key=_keys(random, asked, filled),
         ms=(random.gamma(2, 4, count) + missed * 80).round(3),
         bytes=random.integers(100, 5000, count),
         trace=pl.Series([f"{a:016x}{b:016x}" for a, b in random.integers(0, 2**63, (count, 2))]),
         region=np.array(["eu-west-1", "us-east-1", "ap-south-1"])[random.integers(0, 3, count)],
     )
+
+
+def _keys(random: np.random.Generator, asked: pl.DataFrame, filled: npt.NDArray[np.int64]) -> pl.Series:
+    """Return a new key of its cache for each miss, for all else one that missed there before; count them."""
+    place = [asked[name].replace_strict(values, range(len(values)), return_dtype=pl.Int64).to_numpy()
+             for name, values in (("model", _MODELS), ("version", ["41", "42"]), ("pod", PODS))]  # fmt: skip
+    cache = (place[0] * 2 + place[1]) * len(PODS) + place[2]
+    missed = asked["missed"].to_numpy()
+    upto = pl.DataFrame({"cache": cache, "missed": missed}).select(pl.col("missed").cum_sum().over("cache")).to_series()
+    before = filled[cache] + upto.to_numpy() - missed
+    number = np.where(missed, before, (random.random(asked.height) ** 2 * before).astype(np.int64))
+    filled += np.bincount(cache[missed], minlength=len(filled))
+    return pl.Series("key", cache * 2**32 + number).hash(1).map_elements("{:016x}".format, return_dtype=pl.String)

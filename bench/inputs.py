@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-_EDITION = 3  # of what is written: a new one does not meet the files of the last
+_EDITION = 4  # of what is written: a new one does not meet the files of the last
 
 
 @dataclass(frozen=True)
