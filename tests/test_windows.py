@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cachelog.metrics.windows import CAUSES, base_window, models
+from cachelog.contract.finding import MISS_CAUSES
+from cachelog.metrics.windows import base_window, models
 from tests.fleet import E, at, frames, lookups
 
 MODELS, VERSIONS, REPLICAS = ("m", "n"), ("1", "2", None), ("a", "b")
@@ -107,7 +108,7 @@ def test_every_lookup_is_counted_once(events):
         assert made.counts[column].sum() == sum(e.n for e in events if e.outcome == outcome)
     for row in models(made):
         assert sum(row.causes.values()) == row.misses
-        assert set(row.causes) == set(CAUSES)
+        assert set(row.causes) == set(MISS_CAUSES)
         assert row.lookups == row.hits + row.misses + row.stale
 
 

@@ -50,6 +50,10 @@ class Confidence(IntEnum):
         return self.name.lower()
 
 
+#: Why lookups miss, as reports have it; every miss has one of them (metrics/causes.py).
+MISS_CAUSES = ("cold", "capacity", "version-change", "ttl", "flush", "duplicate", "new-keys", "error", "unexplained")
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """One line of one input that a finding rests on.

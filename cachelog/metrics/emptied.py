@@ -19,7 +19,7 @@ from cachelog.contract.rule import Frames
 from cachelog.metrics.reuse import EVICT, EXPIRE, MISS, History, Ints, Mask
 
 if TYPE_CHECKING:
-    from cachelog.metrics.causes import Batch
+    from cachelog.metrics.batch import Batch
 
 #: Lines after which a cache may be empty.
 OPS = ("restart", "flush", "load", "unload")

@@ -16,7 +16,7 @@ from cachelog.contract.limits import Limits
 from cachelog.metrics.reuse import Ints, grouped, ids, mixed, taken
 
 if TYPE_CHECKING:
-    from cachelog.metrics.causes import Batch
+    from cachelog.metrics.batch import Batch
 
 HERDS: pl.Schema = pl.Schema(
     {"model": pl.String(), "cache": pl.String(), "key": pl.UInt64()}

@@ -15,11 +15,11 @@ import polars as pl
 
 from cachelog.contract.counted import Counted, everywhere, rated
 from cachelog.contract.events import Events
-from cachelog.contract.finding import Confidence, Finding, Impact, Number, Severity
+from cachelog.contract.finding import MISS_CAUSES, Confidence, Finding, Impact, Number, Severity
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import percent
-from cachelog.metrics.causes import CAUSES, Explained, explained
+from cachelog.metrics.causes import Explained, explained
 from cachelog.metrics.emptied import OPS
 from cachelog.metrics.excursions import Excursion, changes
 from cachelog.metrics.harm import added_seconds, severity_of_harm
@@ -42,7 +42,7 @@ class Makeup:
 
     def share(self, cause: str) -> float:
         """Return its part of all that became more, 0..1."""
-        more = sum(max(0.0, self.extra(c)) for c in CAUSES)
+        more = sum(max(0.0, self.extra(c)) for c in MISS_CAUSES)
         return max(0.0, self.extra(cause)) / more if more else 0.0
 
     def extra_low(self, cause: str) -> float:
@@ -131,7 +131,7 @@ def _sums(
     inside = pl.col("set").is_in(sets.to_list()) & (pl.col("w") >= start) & (pl.col("w") < end)
     lookups = frames.counts.filter(inside)["lookups"].sum()
     sums = found.table.filter(inside).group_by("cause").agg(pl.col("misses").sum())
-    return int(lookups), dict.fromkeys(CAUSES, 0) | dict(sums.iter_rows())
+    return int(lookups), dict.fromkeys(MISS_CAUSES, 0) | dict(sums.iter_rows())
 
 
 def finding_of(rule: str, rise: Rise, cause: str, frames: Frames, limits: Limits) -> Finding:
@@ -205,7 +205,7 @@ def numbers_of(made: Makeup, cause: str) -> dict[str, Number]:
         "lookups_before": made.lookups_before,
         "lookups_after": made.lookups_after,
     }
-    return told | {f"extra_{c.replace('-', '_')}": round(made.extra(c), 1) for c in CAUSES}
+    return told | {f"extra_{c.replace('-', '_')}": round(made.extra(c), 1) for c in MISS_CAUSES}
 
 
 def said_of(made: Makeup, cause: str) -> str:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from cachelog.contract.events import Events
-from cachelog.contract.finding import ModelRow, VersionRow
+from cachelog.contract.finding import MISS_CAUSES, ModelRow, VersionRow
 from cachelog.contract.rule import Frames
 from cachelog.metrics.proportions import wilson
 from cachelog.metrics.tally import LABELS, sums
@@ -184,12 +184,9 @@ def _load_only(model: str, versions: Mapping[tuple[str, str], tuple[VersionRow, 
     )  # fmt: skip
 
 
-CAUSES = ("cold", "capacity", "version-change", "ttl", "flush", "duplicate", "new-keys", "error", "unexplained")
-
-
 def _causes(misses: int, expired: int) -> Mapping[str, int]:
     """Split misses by what the lines themselves say: EXPIRED is the TTL; the rest is not explained."""
-    return dict.fromkeys(CAUSES, 0) | {"ttl": expired, "unexplained": misses - expired}
+    return dict.fromkeys(MISS_CAUSES, 0) | {"ttl": expired, "unexplained": misses - expired}
 
 
 def _versions(frames: Frames) -> Mapping[tuple[str, str], tuple[VersionRow, ...]]:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cachelog.contract.finding import (
+    MISS_CAUSES,
     SCHEMA,
     Cause,
     Evidence,
@@ -26,7 +27,6 @@ from cachelog.contract.finding import (
 from cachelog.contract.standing import Noted, Told
 
 INPUT_KEYS = ("path", "format", "envelope", "bytes", "lines", "events", "quiet", "joined", "unclaimed", "bad", "clock")
-MISS_CAUSES = ("cold", "capacity", "version-change", "ttl", "flush", "duplicate", "new-keys", "error", "unexplained")
 
 _DIGITS = 6  # of a share: a millionth of all lookups is less than any rule looks at
 
