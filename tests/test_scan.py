@@ -49,9 +49,10 @@ def test_lines_at_the_limits_are_read_by_definition_alone_and_together(engine):
 
 @by_engine
 @pytest.mark.parametrize("seed", range(12))
-def test_envelopes_of_every_kind_are_opened_by_definition(engine, seed):
+def test_envelopes_of_every_kind_are_opened_by_definition(engine, seed, monkeypatch):
     writer = Envelopes(seed)
     data = block(writer.line() for _ in range(400))
+    monkeypatch.setattr(json_scan, "_MANY", 0 if seed % 2 else 500)  # each layout asked by itself, or all of them
     scanned = ENGINES[engine](data, LAYOUTS, seed % 3 == 0)
     assert differences(scanned, defined(data, LAYOUTS, seed % 3 == 0)) == []
     assert scanned.opened.records.height > 100

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from types import ModuleType
@@ -165,15 +165,15 @@ def _opened(
     layouts: tuple[Layout, ...],
     bodies: bool,
 ) -> Opened:
-    """Open envelopes one by one: only where no scanner is built, and only lines that have a key of theirs."""
-    pattern = _telling(layouts)
+    """Open envelopes one by one: only where no scanner is built, and only lines that may be one."""
     found: list[tuple[object, ...]] = []
     lines: list[str] = []
-    for row in range(len(ends)) if layouts and pattern.search(block) else ():
+    for row, codes in _perhaps(block, layouts, bodies) if layouts else ():
         line = block[starts[row] : ends[row]]
-        if len(line) > DEFAULT.line_bytes or not pattern.search(line) or (one := _one(line, layouts, bodies)) is None:
+        tried = tuple(layouts[code] for code in codes)
+        if len(line) > DEFAULT.line_bytes or (one := _one(line, tried, bodies)) is None:
             continue
-        code = len(layouts) if one.layout < 0 else one.layout
+        code = len(layouts) if one.layout < 0 else codes[one.layout]
         found += [(row, code, r.ended, r.time, r.replica, r.stream) for r in one.records]
         lines += [f"{r.line}\n" for r in one.records]
     return Opened(pl.DataFrame(found, OPENED, orient="row"), "".join(lines).encode())
@@ -188,12 +188,73 @@ def _one(line: bytes, layouts: tuple[Layout, ...], bodies: bool) -> opening.Open
     return opening.opened(root, layouts, bodies=bodies) if listed or isinstance(root, dict) else None
 
 
-def _telling(layouts: Sequence[Layout]) -> re.Pattern[bytes]:
-    """Return what is in every line that may be an envelope: one of the keys that tell, an array, an escaped key."""
-    paths = [path for layout in layouts for path in (layout.arrays[:1] or layout.tells[0]) if path]
-    paths += jsonlines.FIELDS["message"]
-    keys = sorted({key for path in paths for key in (path, path.rpartition(".")[2])})
-    return re.compile(rb"^[ \t\r]*\[|\\u|" + "|".join(f'"{re.escape(key)}"' for key in keys).encode(), re.MULTILINE)
+_MANY = 500  # lines that may be envelopes: of more, each layout is asked for all that tells it
+_ANYTHING = r"(?m)^[ \t\r]*\[|\\u"  # an array, or keys that are written with escapes
+
+
+def _perhaps(block: bytes, layouts: Sequence[Layout], bodies: bool) -> Iterator[tuple[int, Sequence[int]]]:
+    """Yield the rows of lines that may be envelopes, and of which layouts.
+
+    To decode a line takes as long as to search a thousand; and one search of the whole block settles most blocks.
+    """
+    text = block.decode("utf-8", "replace")
+    whole = pl.Series([text])
+    keys = sorted({key for layout in layouts for key in _keys_of(_first(layout))})
+    message = _message(bodies)
+    if not whole.str.contains_any(keys).item() and not whole.str.contains(f"{_ANYTHING}|{message}").item():
+        return
+    lines = pl.Series(text.split("\n")[:-1], dtype=pl.String)
+    anything, told = lines.str.contains(_ANYTHING), lines.str.contains_any(keys)
+    some = anything | told | lines.str.contains(message)
+    every = range(len(layouts))
+    if some.sum() <= _MANY:
+        yield from ((row, every) for row in some.arg_true().to_list())
+        return
+    fits = np.array([_fits(lines, layout) for layout in layouts])
+    fits[:, anything.to_numpy()] = True
+    for row in some.arg_true().to_list():
+        yield row, np.flatnonzero(fits[:, row]).tolist()
+
+
+def _fits(lines: pl.Series, layout: Layout) -> npt.NDArray[np.bool_]:
+    """Return which lines have a key of each group that tells a layout."""
+    asked = (_first(layout), *layout.tells)
+    groups = [_keys_of(paths) for paths in asked if paths and all(_written(path) for path in paths)]
+    mine = pl.repeat(bool(groups), len(lines), eager=True)
+    for keys in groups:
+        mine = mine & lines.str.contains_any(keys) if mine.any() else mine
+    return mine.to_numpy()
+
+
+def _first(layout: Layout) -> Sequence[str]:
+    """Return the paths one of which every line of a layout has."""
+    return [path for path in (layout.arrays[:1] or layout.tells[0]) if path]
+
+
+def _key(path: str) -> str:
+    """Return the outermost key of a path within its element, "" for none."""
+    return path.lstrip("/").rpartition("[]")[2].lstrip(".").partition("{")[0]
+
+
+def _written(path: str) -> bool:
+    """Is the key of a path written in the line? A place in a list is not."""
+    return bool(key := _key(path)) and not key.isdigit()
+
+
+def _keys_of(paths: Sequence[str]) -> list[str]:
+    """Return what is written in a line that has one of these paths: the key with its dots, or the first of them."""
+    return sorted({f'"{key}"' for path in paths for key in (_key(path), _key(path).partition(".")[0])})
+
+
+def _message(bodies: bool) -> str:
+    """Return a pattern for messages that may be lines of their own (opening.RECORD), as JSON has them."""
+    paths = jsonlines.fields()["message"]
+    names = "|".join(sorted({re.escape(key) for path in paths for key in (path, path.rpartition(".")[2])}))
+    if bodies:
+        return f'"(?:{names})"'
+    begins = r"\s*(?:[\[(<{]|\d\d|[A-Z]+\d* |[a-z_]+=)"
+    pairs = r'[^"\n]*(?:model|model_name|modelName|cache|cache_status)='
+    return rf'"(?:{names})"\s*:\s*(?:[^"\s]|"(?:{begins}|{pairs}|[^"\n]*\\))'
 
 
 def _no_objects(
