@@ -7,6 +7,7 @@ one mind, and they are not of the same. Lines that are events are known already 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -17,8 +18,17 @@ from cachelog.contract.events import Events
 from cachelog.contract.finding import Evidence, Finding
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
-from cachelog.contract.templates import Line, read
 from cachelog.contract.wording import listed, replicas
+
+_TIMES = re.compile(
+    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?)?(?:Z|[+-]\d\d:?\d\d)?"  # ISO 8601
+    r"|\d\d:\d\d:\d\d(?:[.,]\d+)?"
+    r"|\b[A-Z][a-z]{2} [ \d]\d(?= \d\d:)"  # syslog
+    r"|\b\d{10,19}(?:\.\d+)?\b"  # epoch
+)
+_BETWEEN = re.compile(r"[\s\"'=:,;(){}\[\]<>|]+")
+_DIGIT = re.compile(r"\d")
+VALUE = "*"
 
 RULE = "version-regression"
 PATIENT_ZERO = "patient-zero"
@@ -48,6 +58,22 @@ class Odd:
     line: int
     text: str
     instead: str  # what the others have in its place, "" for nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The words of a line, VALUE in place of each value, and the values in their order."""
+
+    template: tuple[str, ...]
+    values: tuple[str, ...]
+
+
+def read(text: str, own: str = "") -> Line:
+    """Return a line as template and values; times are left out, and `own`, a name as the replica's, is no value."""
+    plain = text.replace(own, " ") if own else text
+    words = [word for word in _BETWEEN.split(_TIMES.sub(" ", plain)) if word]
+    kept = tuple(VALUE if _DIGIT.search(word) else word for word in words)
+    return Line(kept, tuple(word for word in words if _DIGIT.search(word)))
 
 
 def traced(

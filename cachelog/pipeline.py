@@ -24,9 +24,8 @@ from cachelog.contract import platform
 from cachelog.contract.counted import Counted, Located
 from cachelog.contract.errors import UsageError
 from cachelog.contract.events import Events
-from cachelog.contract.finding import Evidence, Finding, InputReport, Insight, ModelRow, Report, Severity
+from cachelog.contract.finding import Evidence, Finding, ModelRow, Report, Severity
 from cachelog.contract.limits import DEFAULT, Limits
-from cachelog.contract.own import using
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import listed
 from cachelog.ingest import cache, json_scan, mapping
@@ -34,7 +33,6 @@ from cachelog.ingest.cite import cite, is_picked
 from cachelog.ingest.clock import fixed_offset
 from cachelog.ingest.declared import declared
 from cachelog.ingest.discover import Source, any_pipe, discover
-from cachelog.ingest.fieldmap import Examined
 from cachelog.ingest.opened import drop_spool, open_spool
 from cachelog.ingest.seek import Span
 from cachelog.ingest.stage import Asked, stage
@@ -43,12 +41,12 @@ from cachelog.metrics import charting, residency, windows
 from cachelog.metrics.beside import told_beside
 from cachelog.metrics.causes import by_model, explained
 from cachelog.metrics.sources import lines_of
-from cachelog.metrics.strays import strays, without
+from cachelog.metrics.strays import Strays, strays, without
 from cachelog.origin import Reader, traced
 from cachelog.request import EVERYTHING, Options, noted
 from cachelog.rooms import detectors, dialects, envelopes
 
-__all__ = ["DEFAULT", "Options", "analyze", "context", "engine", "fixed_offset", "inputs", "inspect", "raw_lines"]
+__all__ = ["DEFAULT", "Options", "analyze", "context", "engine", "fixed_offset", "inputs", "raw_lines"]
 
 _RULES = 2  # at a time
 
@@ -102,8 +100,8 @@ def observe(paths: Sequence[str], options: Options, progress: Progress | None, b
     try:
         staged = _understood(_stage(paths, options, spool, progress))
         with _meanwhile(staged.keep):
-            events, rare = _wanted(staged, options)
-            if frames := _frames(events, rare, options):
+            events, frames, _ = _seen(staged, options)
+            if frames:
                 beside(events, frames, _fitted(options.limits, frames))
     finally:
         drop_spool(spool)
@@ -125,8 +123,7 @@ def prove(
 
 
 def _sources(staged: Staged, finding: Finding, options: Options) -> Sources:
-    events, rare = _wanted(staged, options)
-    frames = _frames(events, rare, options)
+    events, frames, _ = _seen(staged, options)
     if frames is None:
         return {}
     known = {c: _located(c, events, frames, staged) for c in dict.fromkeys(chain(*finding.counted.values()))}
@@ -153,30 +150,28 @@ def _meanwhile(work: Callable[[], None]) -> Iterator[None]:
 def _analyzed(
     staged: Staged, options: Options, spool: str | None, beside: Beside | None = None, quoted: Quoted | None = None
 ) -> Report:
-    events, rare = _wanted(staged, options)
-    frames = _frames(events, rare, options)
+    events, frames, odd = _seen(staged, options)
     if frames is None:
         return _noted(_report(staged, (), (), (), frames), options)
     if beside:
         beside(events, frames, _fitted(options.limits, frames))
     found = _detect(events, frames, options.limits)
-    return _told(staged, (events, frames), found, options, quoted or _quotes(staged, spool))
+    return _told(staged, (events, frames, odd), found, options, quoted or _quotes(staged, spool))
 
 
 def _told(
-    staged: Staged, known: tuple[Events, Frames], found: Found, options: Options, quoted: Quoted
+    staged: Staged, known: tuple[Events, Frames, Strays | None], found: Found, options: Options, quoted: Quoted
 ) -> Report:  # fmt: skip
     """Link and rank what was found, and cite the lines."""
-    events, frames = known
+    events, frames, odd = known
     ranked = rank.rank(link(rank.named(doubted(found[0], frames)), frames, options.limits))
-    asked = traced(_asked(ranked, options), _reader(staged, quoted), known, options.limits)
+    asked = traced(_asked(ranked, options), _reader(staged, quoted), (events, frames), options.limits)
     hidden = sum(f.severity > Severity.INFO for f in ranked) - sum(f.severity > Severity.INFO for f in asked)
     causes = explained(events, frames, _fitted(options.limits, frames))
     models = windows.models(frames, by_model(causes, frames))
     report = _report(staged, models, _cited(asked, staged.sources, quoted), found[1], frames)
     told = (*report.limits, *blindness.gaps(ranked), *blindness.sampled(causes.modulus, causes.wrong))
-    told = (*told, *blindness.strange_keys(causes.foreign))
-    told = (*told, *blindness.strange_times(strays(staged.bulk, staged.rare, options.limits)))
+    told = (*told, *blindness.strange_keys(causes.foreign), *blindness.strange_times(odd))
     charts = charting.charts(frames, asked, options.limits) if options.charts else None
     return replace(_noted(replace(report, limits=told), options), hidden=hidden, charts=charts)
 
@@ -184,63 +179,6 @@ def _told(
 def _noted(report: Report, options: Options) -> Report:
     """Let the report say what it was asked for, where that is not everything."""
     return replace(report, limits=(*report.limits, *noted(options)))
-
-
-def inspect(paths: Sequence[str], options: Options = EVERYTHING, progress: Progress | None = None) -> Report:
-    """Read the logs and return how each input was read, without judging what happened."""
-    from cachelog.ingest.fieldmap import examined
-
-    spool = open_spool()
-    try:
-        staged = _stage(paths, options, spool, progress, mining=True)
-        frames = _frames(*_wanted(staged, options), options)
-        models = windows.models(frames) if frames else ()
-        known = _dialects(options)
-        with using(options.own):
-            read = [source for source in staged.sources if not (source.note or source.said)]
-            seen = {source.path: examined(source, envelopes(), known, spool) for source in read}
-        report = _report(staged, models, (), (), frames)
-        quoted = tuple(_quoted(item, staged, spool) for item in report.inputs)
-        told = _insights(report, seen, staged, known)
-        return replace(report, fields={path: known for path, (known, _) in seen.items()}, inputs=quoted, insights=told)
-    finally:
-        drop_spool(spool)
-
-
-def _insights(
-    report: Report, seen: Mapping[str, Examined], staged: Staged, known: Mapping[str, ModuleType]
-) -> Mapping[str, Insight]:
-    """Return what is to be said of each input that was read."""
-    from cachelog.ingest.suggest import proposal
-
-    found: dict[str, Insight] = {}
-    for index, item in enumerate(report.inputs):
-        if item.path not in seen:
-            continue
-        fields, candidates = seen[item.path]
-        claimed = tuple((name, many, _about(known[name])) for name, many in item.claimed.items())
-        unread = item.events < DEFAULT.inspect_read_share * item.lines
-        maps = proposal(candidates, fields) if unread and any(c.field == "outcome" for c in candidates) else ()
-        templates = staged.read.mined.templates(index, DEFAULT.inspect_templates)
-        found[item.path] = Insight(claimed, candidates, maps, templates, unread)
-    return found
-
-
-def _about(module: ModuleType) -> str:
-    """Return the first sentence about a dialect."""
-    return " ".join((module.__doc__ or "").split("\n\n")[0].split()).split(". ")[0].rstrip(".")
-
-
-def _quoted(item: InputReport, staged: Staged, spool: str | None) -> InputReport:
-    """Put paths and texts to the lines of an input that were not understood."""
-    if not item.unread:
-        return item
-    index = item.unread[0].source
-    wanted = [line.line for line in item.unread]
-    texts = cite(staged.sources[index], wanted, 0, spool, staged.read.marks.get(index, ()))
-    return replace(
-        item, unread=tuple(replace(e, path=item.path, text=texts.get(e.line, "")) for e in item.unread)
-    )  # fmt: skip
 
 
 def context(report: Report, evidence: Evidence, around: int) -> list[tuple[int, str, bool]]:
@@ -305,6 +243,13 @@ def _dialects(options: Options) -> Mapping[str, ModuleType]:
     return {**options.formats, **({mapped.NAME: mapped} if mapped else {}), **dialects()}
 
 
+def _seen(staged: Staged, options: Options) -> tuple[Events, Frames | None, Strays | None]:
+    """Return the events that are looked at, what rules share (None when none has a time), and what was left out."""
+    odd = strays(staged.bulk, staged.rare, options.limits)
+    events, rare = without(*_wanted(staged, options), odd)
+    return events, _frames(events, rare, options), odd
+
+
 def _wanted(staged: Staged, options: Options) -> tuple[Events, pl.DataFrame]:
     """Keep the events of the asked time, models and replicas; fleet-wide events (no model, no replica) stay.
 
@@ -321,7 +266,7 @@ def _wanted(staged: Staged, options: Options) -> tuple[Events, pl.DataFrame]:
     rows = pl.all_horizontal(here) if here else None
     bulk = Events(tuple(p.where(p.words.select(_all(of_model)).to_series(), rows) for p in staged.bulk.parts))
     rare = staged.rare.filter(pl.all_horizontal(pl.lit(True), *here) | platform.told(), of_model)
-    return without(bulk, rare, strays(staged.bulk, staged.rare, options.limits))
+    return bulk, rare
 
 
 def _all(mask: pl.Expr) -> pl.Expr:

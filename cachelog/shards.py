@@ -49,8 +49,7 @@ def stage(paths: Sequence[str], folder: str, options: Options, progress: Progres
 def detect(folders: Sequence[str], shard: Shard, options: Options) -> str:
     """Return, as JSON, what the rules find of the models of a shard; raises UsageError."""
     read = pipeline._declared(staged.load(folders), options)
-    events, rare = pipeline._wanted(read, options)
-    frames = pipeline._frames(events, rare, options)
+    events, frames, _ = pipeline._seen(read, options)
     found, errors = pipeline._detect(events, frames, options.limits) if frames else ([], ())
     mine = [finding for finding in found if shard.holds(finding)]
     said = {"schema": _SCHEMA, "shard": shard.number, "of": shard.many, "findings": wire.told(mine), "errors": errors}
@@ -66,11 +65,10 @@ def merge(folders: Sequence[str], files: Sequence[str], options: Options) -> Rep
     if not files:
         return pipeline._analyzed(read, options, None)
     found = _found(files)
-    events, rare = pipeline._wanted(read, options)
-    frames = pipeline._frames(events, rare, options)
+    events, frames, odd = pipeline._seen(read, options)
     if frames is None:
         return pipeline._noted(pipeline._report(read, (), (), (), None), options)
-    return pipeline._told(read, (events, frames), found, options, pipeline._quotes(read, None))
+    return pipeline._told(read, (events, frames, odd), found, options, pipeline._quotes(read, None))
 
 
 def _found(files: Sequence[str]) -> Found:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from cachelog import pipeline
 from cachelog.contract.event import EVENT
+from cachelog.contract.finding import MISS_CAUSES
 from cachelog.contract.limits import DEFAULT
 from cachelog.metrics import causes as told
 from cachelog.metrics.causes import by_model, explained
@@ -55,7 +56,7 @@ def of_each(run: Simulated, table: pl.DataFrame) -> list[str]:
         batch, _ = told._batch(rows, words, span, DEFAULT)
         cause, _ = told._causes_of(batch, frames, DEFAULT)
         for ts, c in zip(batch.told.ts[batch.told.misses].tolist(), cause.tolist(), strict=True):
-            found[ts] = told.CAUSES[c]
+            found[ts] = MISS_CAUSES[c]
     missed = run.events.lookups.cause >= 0
     return [found.get(ts, "unexplained") for ts in run.events.lookups.stamp[missed].tolist()]
 

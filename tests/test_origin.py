@@ -8,7 +8,7 @@ from zlib import crc32
 import pytest
 
 from cachelog import pipeline
-from cachelog.contract.templates import VALUE, read
+from cachelog.origin import VALUE, read
 
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 PODS = ("scorer-a", "scorer-b", "scorer-c", "scorer-d", "scorer-e")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cachelog import pipeline
+from cachelog import inspection, pipeline
 from cachelog.cli.options import deployed
 from cachelog.contract.deploys import Deploy
 from cachelog.contract.errors import UsageError
@@ -513,5 +513,5 @@ def changed(value, number, by):
 def test_keys_of_objects_are_taken_for_no_fields_of_lines(tmp_path, name):
     path = tmp_path / f"{name}.json"
     path.write_text("".join(f"{sample}\n" for sample in dialects()[name].SAMPLES))
-    report = pipeline.inspect([str(path)])
+    report = inspection.inspect([str(path)])
     assert report.fields == {str(path): {}}

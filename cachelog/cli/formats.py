@@ -11,7 +11,7 @@ import typer
 
 from cachelog.cli.options import Format, Output
 from cachelog.cli.printing import look, put, say
-from cachelog.cli.settings import Reading, configured
+from cachelog.cli.settings import Reading, checking, configured
 from cachelog.contract.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def _checked(reading: Reading) -> int:
     from cachelog import custom, samples
     from cachelog.render import text
 
+    checking(reading.config)  # the tables of `cachelog check` are in the same file
     found, _ = configured(reading.config)
     if not found:
         raise UsageError(f"no [[format]] in a {custom.FILE} here or above; name a file with --config FILE")

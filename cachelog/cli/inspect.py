@@ -12,12 +12,12 @@ from cachelog.cli.settings import Reading
 
 def inspect(paths: Paths = None, *, filters: Filters, reading: Reading, output: Output) -> int:
     """Show how each input was read and what was not understood."""
-    from cachelog import pipeline
+    from cachelog import inspection
 
     named = inputs(paths)
     options = reading.into(filters.options(datetime.now(UTC)))
     with progress() as advance:
-        report = pipeline.inspect(named, options, advance)
+        report = inspection.inspect(named, options, advance)
     if output.format is Format.JSON:
         from cachelog.render import json
 

@@ -26,6 +26,9 @@ Paths = Annotated[
 ]
 
 
+Keep = Annotated[str, typer.Option("--keep", metavar="TIME", help="Judge events of the last 24h, 7d ...")]
+
+
 class Level(StrEnum):
     """Severities by name."""
 

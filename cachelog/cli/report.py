@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cachelog.cli.analyze import explain_errors
-from cachelog.cli.options import FailOn, Filters, Outputs, Paths, duration
+from cachelog.cli.options import FailOn, Filters, Keep, Outputs, Paths, duration
 from cachelog.cli.printing import emit, looks, say
 from cachelog.cli.publishing import Plan, planned, publish, quiet
 from cachelog.cli.running import exit_code, fails
@@ -46,7 +46,7 @@ def report(
     state: Annotated[
         str | None, typer.Option(metavar="FILE", help="Where the last run is noted; by default one for these paths.")
     ] = None,
-    keep: Annotated[str, typer.Option(metavar="TIME", help="Judge events of the last 24h, 7d ...")] = "24h",
+    keep: Keep = "24h",
     quiet_unless: Annotated[
         Unless | None, typer.Option(help="Print nothing unless findings are new; new or worse; there at all.")
     ] = None,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cachelog.cli.analyze import explain_errors
-from cachelog.cli.options import Colour, FailOn, Filters, Output, Paths, duration
+from cachelog.cli.options import Colour, FailOn, Filters, Keep, Output, Paths, duration
 from cachelog.cli.printing import look, put, say
 from cachelog.cli.running import exit_code, inputs
 from cachelog.cli.settings import Reading
@@ -48,7 +48,7 @@ def watch(
     state: Annotated[
         str | None, typer.Option(metavar="FILE", help="Go on from this file after a restart, and keep it.")
     ] = None,
-    keep: Annotated[str, typer.Option(metavar="TIME", help="Judge events of the last 24h, 7d ...")] = "24h",
+    keep: Keep = "24h",
     until_eof: Annotated[bool, typer.Option("--until-eof", help="End when all that there is was read.")] = False,
     last: Annotated[str | None, typer.Option("--for", metavar="TIME", help="End after 10m, 2h ...")] = None,
     fail_on: Annotated[FailOn, typer.Option(help="Exit 1 when a finding is at least this bad.")] = FailOn.NONE,

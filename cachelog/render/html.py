@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from cachelog.contract.charting import Picture
 from cachelog.contract.finding import Confidence, Evidence, Finding, Impact, ModelRow, Report, Severity
 from cachelog.contract.verdict import NOTHING, Outcome, Setting
-from cachelog.contract.wording import lasting, listed, percent
+from cachelog.contract.wording import listed, percent
 from cachelog.render import drawing, figures, text
 from cachelog.render.text import Story
 
@@ -247,7 +247,7 @@ def _told(finding: Finding) -> Iterator[tuple[str, str]]:
     """Yield where and when a finding is, what it cost and how sure it is."""
     yield "Where", _where(finding)
     yield "Replicas", listed(finding.replicas, _NAMES)
-    yield "When", _when(finding)
+    yield "When", text.when(finding)
     yield "Cost", text.harm(finding)
     yield "Miss rate", " → ".join(text.rates(finding.numbers))
     yield "Sure", f"{finding.confidence.word} confidence" if finding.confidence < Confidence.HIGH else ""
@@ -266,19 +266,6 @@ def _where(finding: Finding) -> str:
     versions = " → ".join(text.short(v, 60) for v in (finding.version_from, finding.version_to) if v)
     cache = f"{text.short(finding.cache, 60)} cache" if finding.cache else ""
     return ", ".join(part for part in (text.short(finding.model or "", 100), cache, versions) if part)
-
-
-def _when(finding: Finding) -> str:
-    if finding.start is None:
-        return ""
-    said = f"{text.moment(finding.start)} UTC"
-    if finding.end and finding.end > finding.start:
-        said += f", for {lasting((finding.end - finding.start).total_seconds())}"
-    said += ", ongoing at the end of the logs" if finding.ongoing else ""
-    low, high = finding.onset_low, finding.onset_high
-    if low and high and (high - low).total_seconds() >= 1:
-        said += f"; began between {text.moment(low, finding.start)} and {text.moment(high, finding.start)}"
-    return said
 
 
 def _evidence(item: Evidence) -> dict[str, str]:

@@ -20,7 +20,7 @@ from cachelog.contract.finding import (
     VersionRow,
 )
 from cachelog.contract.verdict import Check, Outcome
-from cachelog.contract.wording import lasting, listed, percent
+from cachelog.contract.wording import listed, percent
 from cachelog.render import text
 from cachelog.render.page import PLAIN, SEVERITY_STYLES, Look, Page, Part
 from cachelog.render.text import Story
@@ -132,7 +132,7 @@ def _facts(page: Page, finding: Finding) -> None:
     """Add where and when a finding is, between which versions, what it cost and how sure it is."""
     page.fact("where", _where(page, finding))
     page.fact("replicas", page.names(finding.replicas))
-    page.fact("when", _when(finding))
+    page.fact("when", text.when(finding))
     page.fact("cost", page.safe(text.harm(finding)))
     page.fact("miss rate", f" {page.sign('arrow')} ".join(text.rates(finding.numbers)))
     if finding.confidence < Confidence.HIGH:
@@ -156,20 +156,6 @@ def _basis(basis: str) -> str:
     if kind == "unknown":
         return "which is newer is not known"
     return f"ordered as {scheme}" if scheme else f"order as {kind}"
-
-
-def _when(finding: Finding) -> str:
-    """Return start, length and the interval of the onset."""
-    if finding.start is None:
-        return ""
-    said = f"{text.moment(finding.start)} UTC"
-    if finding.end and finding.end > finding.start:
-        said += f", for {lasting((finding.end - finding.start).total_seconds())}"
-    said += ", ongoing at the end of the logs" if finding.ongoing else ""
-    low, high = finding.onset_low, finding.onset_high
-    if low and high and (high - low).total_seconds() >= 1:
-        said += f"; began between {text.moment(low, finding.start)} and {text.moment(high, finding.start)}"
-    return said
 
 
 def _effect(page: Page, effect: Finding, cause: Finding) -> None:

@@ -184,6 +184,20 @@ def verdict(report: Report) -> str:
     return f"Nothing wrong found in {looked_at(report)}."
 
 
+def when(finding: Finding) -> str:
+    """Return start, length and the interval of the onset."""
+    if finding.start is None:
+        return ""
+    said = f"{moment(finding.start)} UTC"
+    if finding.end and finding.end > finding.start:
+        said += f", for {lasting((finding.end - finding.start).total_seconds())}"
+    said += ", ongoing at the end of the logs" if finding.ongoing else ""
+    low, high = finding.onset_low, finding.onset_high
+    if low and high and (high - low).total_seconds() >= 1:
+        said += f"; began between {moment(low, finding.start)} and {moment(high, finding.start)}"
+    return said
+
+
 def headline(report: Report, setting: Setting) -> str:
     """Return the verdict of `check` where there is one, else that of the report; safe to print."""
     return short(setting.verdict.said if setting.verdict else verdict(report), _SENTENCE)
