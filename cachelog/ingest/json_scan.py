@@ -242,8 +242,14 @@ def _written(path: str) -> bool:
 
 
 def _keys_of(paths: Sequence[str]) -> list[str]:
-    """Return what is written in a line that has one of these paths: the key with its dots, or the first of them."""
-    return sorted({f'"{key}"' for path in paths for key in (_key(path), _key(path).partition(".")[0])})
+    """Return what is written in a line that has one of these paths: the key with its dots, or the keys between them.
+
+    Of these one is enough, best one that is no name of a field: applications write "status" and "version" all day.
+    """
+    named = {part for aliases in jsonlines.FIELDS.values() for path in aliases for part in path.split(".")}
+    keys = [_key(path) for path in paths]
+    rare = [next((part for part in key.split(".") if part not in named), key.partition(".")[0]) for key in keys]
+    return sorted({f'"{key}"' for key in (*keys, *rare)})
 
 
 def _message(bodies: bool) -> str:
