@@ -47,6 +47,16 @@ def test_a_line_of_a_dialect_is_claimed_by_this_dialect_alone(name, sample):
     assert claims(DIALECTS, sample) == {name}
 
 
+@pytest.mark.parametrize("name", sorted(n for n, m in {**DIALECTS, **ENVELOPES}.items() if hasattr(m, "SHAPE")))
+def test_what_is_claimed_has_the_shape(name):
+    module = {**DIALECTS, **ENVELOPES}[name]
+    everybody = [s for m in {**DIALECTS, **ENVELOPES}.values() for s in m.SAMPLES]
+    lines = pl.DataFrame({"text": [line.rstrip() for line in everybody]})
+    claimed = lines.filter(module.claim(pl.col("text")).fill_null(False))
+    assert claimed.height
+    assert claimed["text"].str.contains(f"^(?:{module.SHAPE.removeprefix('^')})").all()
+
+
 @pytest.mark.parametrize(("name", "sample"), [(n, s) for n, s in SAMPLES if hasattr(DIALECTS[n], "HINTS")])
 def test_a_line_of_a_dialect_has_one_of_its_hints(name, sample):
     assert any(hint in sample for hint in DIALECTS[name].HINTS)

@@ -31,6 +31,8 @@ An envelope (cachelog/envelopes/NAME.py) has
     STREAM, OPEN: re.Pattern[bytes]              optional, where lines are cut into pieces: of any line, and of one that
                                                  the next of its stream goes on with; group 1 is the stream
     HINTS, SHAPE                                 optional, as above; the line is without blanks at its end
+    OPENS: str                                   optional, where what a line is depends on those before it: what its
+                                                 first line begins with. A block that holds it is offered whole
     SOURCE, BLIND                                as above; of an envelope, what cannot be told of lines in it
 
 An envelope that is JSON has no claim and unwrap, but

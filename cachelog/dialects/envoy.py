@@ -30,6 +30,7 @@ BLIND: str | None = "without RFCF or an appended X-Cache not what a cache did; m
 SOURCE = "envoyproxy.io docs configuration/observability/access_log/usage (default format, RFCF); istio.io logging"
 
 _ACCESS = r'^\[[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z?\] "[A-Z-]+ [^ "]+ [A-Z]+/[0-9.]+" [0-9]+ '
+SHAPE = r'^\[[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z?\] "[A-Z-]+ '
 _LINE = (
     r'(?s)^\[([^\]]+)\] "([A-Z]+) ([^ "]+) [^"]+" [0-9]+ ([A-Za-z,-]+) '
     r'(?:[^ "]+ [^ "]+ "[^"]*" )?[0-9-]+ [0-9-]+ ([0-9-]+) [^ ]+ (.*)$'

@@ -37,6 +37,7 @@ _TIMERS = r"(?:-?[0-9]+/){2,4}\+?[0-9]+"  # three of them in the TCP log
 _REQUEST = rf"^{_HEAD}[^ ]+:[0-9]+ \[[^\]]+\] [^ ]+ [^ ]+/[^ ]+ {_TIMERS} "
 _CONNECTION = rf"^{_HEAD}[^ ]+:[0-9]+ \[[^\]]+\] [^ ]+/[^ ]+: "
 _PROCESS = rf"^{_HEAD}(?:Proxy [^ ]+ (?:started|stopped)|Server [^ ]+/[^ ]+ is (?:UP|DOWN)|backend [^ ]+ has no server)"
+SHAPE = rf"^{_HEAD}(?:[^ ]+:[0-9]+ \[[^\]]+\] [^ ]+(?: [^ ]+)?/|Proxy |Server |backend )"
 _LINE = (
     rf"(?s)^{_HEAD}[^ ]+ \[([^\]]+)\] [^ ]+ [^ ]+/([^ ]+) (?:-?[0-9]+/){{4}}\+?([0-9]+) (-?[0-9]+) "
     r'.*?"([A-Z]+) ([^ "]+)[^"]*"(.*)$'

@@ -40,6 +40,7 @@ _LINES = (
     r"|seed|HTTP server))"
 )
 _TIMES = r"^ *(?:prompt eval|eval|total) time = +[0-9.]+ ms / +[0-9]+ (?:tokens|runs)"
+SHAPE = rf"{_LINES}|{_TIMES}"
 _SAYS = ("load_model: ", "model loaded", "listening", "new prompt, ", "memory_seq_rm [", "kv cache rm [")
 _MODEL = r"load_model: (loading|failed to load) model,? '([^']+)'"
 _TASK = r"^[^|]*\| task ([0-9]+) \| "

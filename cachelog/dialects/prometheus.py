@@ -56,6 +56,11 @@ _DATE_EN = (
 )
 _RULE = r"(?:[#=*-]+ *(?:[A-Za-z][A-Za-z0-9_.@/-]*[ :=]*){0,4})"
 _HEADER = rf"^(?:{_RULE}?(?:{_DATE_C}|{_DATE_EN})|{_RULE}(?:{_ISO}|{_EPOCH})|{_ISO}|{_EPOCH})[ =*#-]*$"
+#: A sample, a comment, a bare time, a line drawn around one, or a day.
+SHAPE = (
+    rf"^(?:{_BARE} [-+.0-9IN]|{_NAME}\{{|# (?:HELP|TYPE|UNIT|EOF)|(?:{_ISO}|{_EPOCH})[ =*#-]*$|[#=*-]"
+    rf"|{_WEEKDAY} )"
+)
 _MONTHS = {name: f"{number:02}" for number, name in enumerate(
     ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), 1)}  # fmt: skip
 

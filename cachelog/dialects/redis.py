@@ -33,6 +33,7 @@ _LOG = r"^[0-9]+:[XCSM] ([0-9]{1,2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8}\.[0-9]{3}) 
 _SIGNAL = r"^[0-9]+:signal-handler \([0-9]+\) "
 _MONITOR = r'^([0-9]{10}\.[0-9]{6}) \[[0-9]+ [^\]]+\] "'
 _TOLD = r'^"p?message",(?:"[^"]*",)?"__key(?:event|space)@'
+SHAPE = r'^(?:[0-9]+:(?:[XCSM] |signal-handler )|[0-9]{10}\.[0-9]{6} \[|"p?message",)'
 _CHANGED = r'"__keyevent@[0-9]+__:(evicted|expired)","([^"]*)"$'
 
 _STARTED = rf"{_LOG}(?:[A-Z][A-Za-z]+ version=.* just started|Server started, [A-Z][a-z]+ version )"

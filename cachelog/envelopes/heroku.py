@@ -15,6 +15,7 @@ SAMPLES = (
 
 _TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]{1,6})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
 _LINE = rf"(?s)^({_TIME}) (?:app|heroku)\[([a-z][a-z0-9_.-]{{0,63}})\]:(?: (.*))?$"
+SHAPE = rf"^{_TIME} (?:app|heroku)\["
 
 
 def claim(text: pl.Expr) -> pl.Expr:

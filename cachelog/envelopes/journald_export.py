@@ -19,7 +19,7 @@ BLIND = "fields of the application beside MESSAGE; files that do not begin with 
 SAMPLES = ("__CURSOR=s=bc3d1f0e9a8b7c6d;i=4dab;b=cd69;m=5f2;t=640f3;x=9a",)
 
 _FIELD = r"^(?:[A-Z_][A-Z0-9_]{0,63})?="  # without a name: what a binary field leaves over
-_FIRST = "__CURSOR="
+_FIRST = OPENS = "__CURSOR="
 _WANTED = (
     "_SOURCE_REALTIME_TIMESTAMP", "__REALTIME_TIMESTAMP", "CONTAINER_NAME", "_HOSTNAME", "_SYSTEMD_UNIT",
     "SYSLOG_IDENTIFIER", "CONTAINER_PARTIAL_MESSAGE", "CONTAINER_PARTIAL_LAST", "CONTAINER_PARTIAL_ID",

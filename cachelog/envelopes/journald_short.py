@@ -41,6 +41,8 @@ _TIME = rf"{_PRECISE}|{_ISO}|{_FULL}|{_UNIX}|{_MONOTONIC}"
 _WHO = r"(?:([A-Za-z0-9_.-]+) )?([^\s\[\]:]{1,255}(?::[^\s\[\]:]+)*)"
 _NOTICE = r"^-- (?:Boot [0-9a-f]{32}|Reboot|No entries|(?:Logs|Journal) begins? at .*) --$"
 _HEAD = rf"^(?:(?:{_TIME}) {_WHO}\[[0-9]+\]|(?:{_TIME}) [A-Za-z0-9_.-]+ kernel):(?: |$)"
+_NAMED_BY = r"(?:[A-Za-z0-9_.-]+ )?[^ \t\[\]:]+(?::[^ \t\[\]:]+)*"
+SHAPE = rf"^(?:(?:{_TIME}) (?:{_NAMED_BY}\[[0-9]+\]|[A-Za-z0-9_.-]+ kernel):|-- )"
 _LINE = rf"(?s)^({_TIME}) {_WHO}(?:\[[0-9]+\])?:(?: (.*))?$"
 
 _SINCE_BOOT = r"^\["

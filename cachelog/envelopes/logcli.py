@@ -25,6 +25,7 @@ _LABEL = r'[A-Za-z_][A-Za-z0-9_]*="(?:[^"\\]|\\.)*"'
 _LABELS = rf"\{{(?:{_LABEL}(?:, {_LABEL})*)?\}}"
 _LINE = rf"(?s)^(?:({_TIME}) )({_LABELS}) *(.*)$"
 _NAMES = ("pod", "pod_name", "k8s_pod_name", "instance", "container_id", "hostname", "host", "node_name", "node")
+SHAPE = rf"^(?:{_TIME}|Common labels:) \{{"
 
 
 def claim(text: pl.Expr) -> pl.Expr:

@@ -23,6 +23,7 @@ BLIND: str | None = "no time and no name of the server"
 _GET = r"<[0-9]+ (?:gets?|gats? [0-9-]+) [^\x1f]+"
 _OPEN = rf"^(?:{_GET}|>[0-9]+ sending key [^\x1f]+)$"
 _LAST = r"^>[0-9]+ (?:END|(?:CLIENT_|SERVER_)?ERROR\b[^\x1f]*)$"
+SHAPE = r"^(?:<[0-9]+ (?:get|gat)|>[0-9]+ (?:sending key |END|CLIENT_|SERVER_|ERROR))"
 _BETWEEN = "\x1f"  # no key holds it
 
 #: Lines that the next line of their connection goes on with.

@@ -37,6 +37,7 @@ _HOSTLESS = rf"{_SECONDS} [^\s:\[\]]{{1,64}}\[[0-9]+\]:"
 _HEAD = rf"^(?:{_WIRE}|{_FILE}|{_HOSTLESS})(?: |$)"
 _LEVELLED = rf"^{_SECONDS} (?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL) "  # a logger's own head
 _LINE = rf"(?s)^(?:{_PRI} ?)?({_BSD}|{_ISO}) (?:({_HOST}) )?([^\s:\[\]]{{1,64}})(?:\[[^\]\s]{{0,64}}\])?:(?: (.*))?$"
+SHAPE = rf"^(?:{_PRI} ?(?:{_BSD}|{_ISO}) |{_SECONDS} [^ ]+(?: [^ ]+)?:)"
 _YEAR = r"^([A-Z][a-z]{2}) ([ 0-9][0-9]) ([0-9]{4}) "
 
 

@@ -29,6 +29,7 @@ _TAG = (
     r"VfpAcct|VdpAcct|ExpBan|ExpKill|CLI)"
 )
 _LINE = rf"(?:[-*]{{1,9}}|-[0-9]+-) +(?:<< [A-Za-z]+ +>> [0-9]+|{_TAG}(?: |$))"
+SHAPE = r"^(?:[-*]+|-[0-9]+-) +[<A-Z]"
 _END = r"^[-0-9]+ +End\s*$"
 _BETWEEN = "\x1f"  # no header holds it: Varnish refuses control characters
 

@@ -379,7 +379,7 @@ def _read_lines(data: memoryview, wanted: _RowIds | None, reading: _Reading) -> 
     """Read lines of a unit (all, or the wanted ones) that are no objects of JSON."""
     books = reading.books
     sorter = sorting.sorter(reading.reader.dialects, reading.reader.envelopes)
-    if sorter is None:
+    if sorter is None or sorter.whole(data):
         rows = np.arange(books.lines, dtype=np.uint32)
         return _read_texts(_texts(data, rows, reading, wanted), reading, DEPTH)
     found = sorter.block(data, wanted)

@@ -141,11 +141,16 @@ class Sorter:
         of_text = [m for name, m in dialects.items() if name != json_app.NAME and hasattr(m, "claim")]
         self._places = {module.NAME: place for place, module in enumerate(of_text)}
         told = [(False, *_told(module)) for module in of_text]
-        self._sorter = NATIVE.Sorter([*told, *((True, *_told(m)) for m in envelopes.values() if hasattr(m, "claim"))])
+        self._sorter = NATIVE.Sorter([*told, *((True, *_told(m)) for m in envelopes.values() if _is_of_lines(m))])
 
     def block(self, data: json_scan.Block, rows: _Rows | None) -> Sorted:
         """Sort the lines of a block of bytes, or the given rows of it; the block must outlast what is returned."""
         return Sorted(self._sorter.block(data, rows), self._places)
+
+    def whole(self, data: json_scan.Block) -> bool:
+        """Return whether a block has to be unwrapped as a whole: what its lines are depends on those before them."""
+        opens = (m.OPENS.encode() for m in self.modules[1].values() if hasattr(m, "OPENS"))
+        return any(json_scan.holds(data, text) for text in opens)
 
     def column(self, lines: pl.DataFrame) -> Sorted:
         """Sort lines (texts.LINES) that are without envelopes and clean."""
@@ -155,6 +160,11 @@ class Sorter:
         _, offsets, data = text.buffers()
         mine = np.frombuffer(offsets, np.int64)[text.offset : text.offset + len(text) + 1]
         return Sorted(self._sorter.column(data or pa.py_buffer(b""), mine, lines["row"].to_numpy()), self._places)
+
+
+def _is_of_lines(envelope: ModuleType) -> bool:
+    """Can an envelope be told by a line alone?"""
+    return hasattr(envelope, "claim") and not hasattr(envelope, "OPENS")
 
 
 def _told(module: ModuleType) -> tuple[list[str], list[str], str]:
