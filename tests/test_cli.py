@@ -542,11 +542,11 @@ def test_an_interruption_outside_reading_is_told(run, monkeypatch):
 
 @pytest.mark.parametrize("command", ["analyze", "check", "inspect"])
 def test_a_partial_report_says_so_and_exits_so(run, monkeypatch, command):
-    from cachelog import pipeline
+    from cachelog import inspection, pipeline
 
-    for name in ("analyze", "inspect"):
-        whole = getattr(pipeline, name)
-        monkeypatch.setattr(pipeline, name, lambda *given, whole=whole: replace(whole(*given), partial=True))
+    for module, name in ((pipeline, "analyze"), (inspection, "inspect")):
+        whole = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *given, whole=whole: replace(whole(*given), partial=True))
     code, out, err = run(command, STALE)
     assert code == 130
     assert "interrupted" in out.splitlines()[1 if command == "inspect" else 0]

@@ -17,6 +17,7 @@ from cachelog.contract.event import EVENT, empty
 from cachelog.contract.limits import DEFAULT
 from cachelog.ingest.counters import counted, scraped
 from cachelog.ingest.discover import Source
+from cachelog.ingest.meaning import Meanings
 from cachelog.ingest.stage import Asked, stage
 from tests.reading import events, read, read_lines
 from tests.wrapping import WRAPPERS, cri
@@ -337,3 +338,16 @@ def test_other_caches_of_the_same_replica_are_counted_beside_them(tmp_path):
 def test_a_line_of_figures_is_nothing_else(tmp_path):
     rows = events(read_lines(tmp_path, LINE.format(1, "Model m: hits=5 misses=3 loaded=3 evicted=1")))
     assert set(rows["op"]) == {"sample"}
+
+
+def test_figures_are_told_while_another_thread_learns_words(tmp_path, monkeypatch):
+    of = Meanings.of
+
+    def amid(self, words):
+        vocabulary, place = of(self, words)
+        vocabulary.table = pl.concat([vocabulary.table, vocabulary.table.head(1)])  # its figures are not there yet
+        return vocabulary, place
+
+    monkeypatch.setattr(Meanings, "of", amid)
+    found = events(read_lines(tmp_path, "2026-11-23T15:16:29Z cache stats (last 60 s) model=m hits=120 misses=4"))
+    assert sorted(found.select("outcome", "n").rows()) == [("hit", 120), ("miss", 4)]

@@ -65,7 +65,8 @@ def _counting(said: Said, vocabulary: Vocabulary, place: npt.NDArray[np.uint32])
 def _opened(counting: pl.DataFrame, vocabulary: Vocabulary) -> Conformed:
     """Return a sample for each figure of rows that tell several, with a vocabulary of its own."""
     names = ["model", "version"]
-    told = vocabulary.table.select(names).hstack(vocabulary.figures)[counting["said"]]
+    said = counting["said"]  # other threads learn meanwhile: table and figures are of one height only as far as this
+    told = vocabulary.table.select(names)[said].hstack(vocabulary.figures[said])
     rows = counting.drop([*FIGURES, *names], strict=False).hstack(told)
     figures = [
         rows.with_columns(seconds=pl.coalesce(what, f"{what}_said"), reason=pl.lit(what) + pl.col("_span"))
