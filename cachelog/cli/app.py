@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from cachelog.cli import (
     explain,
     formats,
     inspect,
+    process,
     report,
     shards,
     show,
@@ -26,7 +26,7 @@ from cachelog.cli import (
 )
 from cachelog.cli.naming import nearest
 from cachelog.cli.options import flat
-from cachelog.cli.printing import ReaderGone, say
+from cachelog.cli.printing import ReaderGone, emit, say
 from cachelog.contract.errors import UsageError
 
 app = typer.Typer(
@@ -68,15 +68,15 @@ def _root(
 
 def main() -> None:
     """Run the command line and exit."""
-    gc.set_threshold(100_000)  # many small records live to the end: to look through them again and again takes time
-    sys.exit(run(sys.argv[1:]))
+    process.begin()
+    process.end(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; nothing but a bug with --debug raises."""
     try:
         code = _run(arguments)
-        sys.stdout.flush()
+        emit("")  # what Typer wrote itself
         if code == 130:
             say("cachelog: interrupted")
         return code
@@ -86,8 +86,6 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except (ReaderGone, BrokenPipeError):
-        # the reader went away; Python would complain once more when it closes standard output
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:
         if "--debug" in arguments:

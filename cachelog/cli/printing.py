@@ -70,7 +70,7 @@ def put(text: str, output: Output) -> None:
 
 
 def emit(body: str | bytes) -> None:
-    """Write to standard output: text in its encoding, bytes as they are; raises ReaderGone."""
+    """Write to standard output: text in its encoding, bytes as they are; raises ReaderGone and UsageError."""
     try:
         if isinstance(body, str):
             sys.stdout.write(body)
@@ -80,6 +80,8 @@ def emit(body: str | bytes) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         raise ReaderGone from None
+    except OSError as error:
+        raise UsageError(f"cannot write to standard output: {error.strerror}") from None
 
 
 def save(path: str, body: str | bytes) -> None:
