@@ -32,6 +32,7 @@ from cachelog.ingest.templates import masked
 from cachelog.ingest.unwrap import AROUND, DEPTH, innermost, joined, positions, unwrap
 
 _RowIds = npt.NDArray[np.uint32]
+_FEW = 1_000  # rows: to make events of them takes as long as for one
 
 #: What is around lines and no envelope: an array of objects, a list of Kubernetes, a change that it watches.
 _AROUND = (
@@ -92,6 +93,7 @@ class _Reading:
     reader: Reader
     books: Rows
     parts: list[Said]
+    few: list[pl.DataFrame]  # parsed lines of which a dialect has only few in the unit: a pass over all is enough
     around: list[pl.DataFrame]
 
 
@@ -112,9 +114,11 @@ class UnitRead:
 
 def read_unit(unit: Unit, reader: Reader) -> UnitRead:
     """Read a unit."""
-    reading = _Reading(reader, Rows.of(unit.sources()), [], [])
+    reading = _Reading(reader, Rows.of(unit.sources()), [], [], [])
     books = reading.books
     _read(unit.data, reading)
+    if reading.few:
+        reading.parts.append(grouped(pl.concat(reading.few, how="diagonal")))
     if (short := _plain(unit, reading)) is not None:
         return short
     source, line = books.source, unit.lines()[books.of_lines()]
@@ -279,7 +283,7 @@ def _read_objects(inner: _Inner, code: int, reading: _Reading) -> None:
     dialect = list(reading.reader.dialects.values())[code]
     lines, _ = texts.decoded(inner.lines)
     reading.books.claim(inner.rows(), code)
-    reading.parts.append(grouped(_checked(dialect.parse(inner.records.select("row").hstack([lines["text"]])))))
+    _add(_checked(dialect.parse(inner.records.select("row").hstack([lines["text"]]))), reading)
 
 
 def _read_inner(inner: _Inner, reading: _Reading, depth: int, *, bodies: bool = False) -> None:
@@ -444,7 +448,7 @@ def _claimed(lines: pl.DataFrame, code: int, dialect: ModuleType, reading: _Read
     if mine.any():
         claimed = lines if mine.all() else lines.filter(mine)
         reading.books.claim(claimed["row"].to_numpy(), code)
-        reading.parts.append(grouped(_checked(_parsed(claimed, dialect, reading))))
+        _add(_checked(_parsed(claimed, dialect, reading)), reading)
     return mine
 
 
@@ -460,7 +464,7 @@ def _claimed_by_guest(lines: pl.DataFrame, code: int, dialect: ModuleType, readi
         raise UsageError(f"{broke}; uninstall it, or set CACHELOG_PLUGINS=off") from error
     if parsed is not None:
         reading.books.claim(claimed["row"].to_numpy(), code)
-        reading.parts.append(grouped(parsed))
+        _add(parsed, reading)
     return mine
 
 
@@ -472,6 +476,14 @@ def _parsed(claimed: pl.DataFrame, dialect: ModuleType, reading: _Reading) -> pl
         return parsed
     text = claimed["text"].gather(positions(parsed["row"], claimed["row"])) if own.searches else None
     return mapping.mapped(parsed, own, reading.books, text)
+
+
+def _add(parsed: pl.DataFrame, reading: _Reading) -> None:
+    """Keep what a dialect read."""
+    if parsed.height < _FEW:
+        reading.few.append(parsed)
+    else:
+        reading.parts.append(grouped(parsed))
 
 
 def _in_turn(dialects: Mapping[str, ModuleType]) -> list[tuple[int, ModuleType]]:
