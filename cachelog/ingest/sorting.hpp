@@ -124,37 +124,46 @@ class Lines {
 
 // ---------------------------------------------------------------------------------------------- literals
 
-// Groups of texts; which groups have a text in a line is found in one pass, looking at every second place.
+// Groups of texts, of which a line may have some; long ones are found in one pass, looking at every second place.
 class Literals {
  public:
-  size_t groups() const { return groups_; }
-
   uint32_t group(const vector<string>& texts) {
     auto made = static_cast<uint32_t>(groups_++);
-    for (const string& text : texts) {
-      if (text.size() < kLong) {
-        short_.push_back({text, made});
-      } else {
-        add(text, made);
-      }
-    }
+    for (const string& text : texts)
+      if (text.size() >= kLong) add(text, made);
+    short_.emplace_back();
+    for (const string& text : texts)
+      if (text.size() < kLong) short_.back().push_back(text);
     return made;
   }
 
-  // Sets found[group] for each group with a text in the line; `found` has a place for each.
-  void find(string_view line, uint8_t* found) const {
-    const char* p = line.data();
-    const char* end = p + line.size();
-    const char* at = p;
-    if (long_.empty()) at = end;
-    for (; end - at >= 8; at += 6) {
-      uint64_t word = little(at, 8);
-      for (int i = 0; i < 6; i += 2, word >>= 16) try_slot(p, at + i, end, slot(word), found);
+  // Looks for the groups' texts in one line: once for all long ones, and for short ones when their group is asked for.
+  class Finder {
+   public:
+    explicit Finder(const Literals& literals) : literals_(literals), found_(literals.groups_, kUnknown) {}
+
+    void begin(string_view line) {
+      line_ = line;
+      looked_ = false;
     }
-    for (; end - at >= kGram; at += 2) try_slot(p, at, end, slot(byte(at[0]) | byte(at[1]) << 8 | byte(at[2]) << 16), found);
-    for (const Text& text : short_)
-      if (!found[text.group]) found[text.group] = has(line, text.text);
-  }
+
+    bool has(size_t group) {
+      if (!looked_) {
+        std::fill(found_.begin(), found_.end(), kUnknown);
+        literals_.find(line_, found_.data());
+        looked_ = true;
+      }
+      uint8_t& found = found_[group];
+      if (found == kUnknown) found = literals_.has_short(line_, group) ? kYes : kNo;
+      return found == kYes;
+    }
+
+   private:
+    const Literals& literals_;
+    vector<uint8_t> found_;
+    string_view line_;
+    bool looked_ = false;
+  };
 
  private:
   static constexpr ptrdiff_t kGram = 3;
@@ -167,7 +176,9 @@ class Literals {
     uint32_t slot, text;
     ptrdiff_t offset;
   };
-  vector<Text> short_, long_;
+  static constexpr uint8_t kUnknown = 0, kYes = 1, kNo = 2;
+  vector<vector<string>> short_;  // by group
+  vector<Text> long_;
   vector<Place> places_;
   vector<uint64_t> filter_ = vector<uint64_t>(1024, 0);
   vector<uint16_t> first_ = vector<uint16_t>(1 << 16, 0);  // by slot, in places_
@@ -178,6 +189,23 @@ class Literals {
 
   void try_slot(const char* p, const char* at, const char* end, uint32_t h, uint8_t* found) const {
     if (filter_[h >> 6] >> (h & 63) & 1) check(p, at, end, h, found);
+  }
+
+  // Marks each group with a long text in the line.
+  void find(string_view line, uint8_t* found) const {
+    const char* p = line.data();
+    const char* end = p + line.size();
+    const char* at = p;
+    if (long_.empty()) at = end;
+    for (; end - at >= 8; at += 6) {
+      uint64_t word = little(at, 8);
+      for (int i = 0; i < 6; i += 2, word >>= 16) try_slot(p, at + i, end, slot(word), found);
+    }
+    for (; end - at >= kGram; at += 2) try_slot(p, at, end, slot(byte(at[0]) | byte(at[1]) << 8 | byte(at[2]) << 16), found);
+  }
+
+  bool has_short(string_view line, size_t group) const {
+    return std::any_of(short_[group].begin(), short_[group].end(), [&](const string& text) { return has(line, text); });
   }
 
   static bool has(string_view line, const string& text) {
@@ -220,7 +248,7 @@ class Literals {
       const Text& text = long_[place->text];
       if (found[text.group] || at - p < place->offset) continue;
       const char* first = at - place->offset;
-      if (end - first >= static_cast<ptrdiff_t>(text.text.size()) && !std::memcmp(first, text.text.data(), text.text.size())) found[text.group] = 1;
+      if (end - first >= static_cast<ptrdiff_t>(text.text.size()) && !std::memcmp(first, text.text.data(), text.text.size())) found[text.group] = kYes;
     }
   }
 };
@@ -259,7 +287,7 @@ class Sorter {
   void sort(Sorted& sorted, bool envelopes) {
     Lines& lines = sorted.lines;
     sorted.asks.resize(modules_.size());
-    vector<uint8_t> found(literals_.groups() + 1);
+    Literals::Finder found(literals_);
     for (size_t i = 0; i < lines.size(); i++)
       if (lines.kinds[i] == Line::plain) one(sorted, i, envelopes, found);
   }
@@ -269,14 +297,13 @@ class Sorter {
   Literals literals_;
   vector<uint32_t> begins_[256];  // modules whose lines may begin with the byte
 
-  void one(Sorted& sorted, size_t i, bool envelopes, vector<uint8_t>& found) {
+  void one(Sorted& sorted, size_t i, bool envelopes, Literals::Finder& found) {
     string_view line = sorted.lines.text(i);
-    std::fill(found.begin(), found.end(), uint8_t{0});
-    literals_.find(line, found.data());
+    found.begin(line);
     for (uint32_t m : begins_[byte(line[0])]) {
       Module& module = modules_[m];
       if (module.envelope && !envelopes) continue;
-      Ask ask = asked(module, line, found.data());
+      Ask ask = asked(module, line, found);
       if (ask == Ask::no) continue;
       if (module.envelope) {
         sorted.lines.kinds[i] = Line::odd;
@@ -287,12 +314,11 @@ class Sorter {
     }
   }
 
-  static Ask asked(Module& module, string_view line, const uint8_t* found) {
-    if (module.hints >= 0 && !found[module.hints]) return Ask::no;
+  static Ask asked(Module& module, string_view line, Literals::Finder& found) {
     Answer answer = module.shape ? module.shape->of(line) : Answer::unsure;
-    if (answer == Answer::no) return Ask::no;
-    bool silent = module.telling >= 0 && !found[module.telling];
-    return silent && answer == Answer::yes ? Ask::quiet : Ask::yes;
+    if (answer == Answer::no || (module.hints >= 0 && !found.has(static_cast<size_t>(module.hints)))) return Ask::no;
+    bool silent = answer == Answer::yes && module.telling >= 0 && !found.has(static_cast<size_t>(module.telling));
+    return silent ? Ask::quiet : Ask::yes;
   }
 };
 
