@@ -62,6 +62,11 @@ def cache_folder() -> str:
     return str(cache.folder())
 
 
+def how(options: Options) -> str:
+    """Return what events depend on beside the logs and the program."""
+    return Asked(options.tz, own=options.own).how(_dialects(options))
+
+
 def cache_size() -> tuple[int, int]:
     """Return how many logs are kept, and how many bytes they take."""
     return cache.size()

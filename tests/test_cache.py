@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cachelog import pipeline
+from cachelog import pipeline, recall
 from cachelog.contract.limits import DEFAULT
 from cachelog.ingest import cache
 from cachelog.render import json as report_json
@@ -183,3 +183,62 @@ def test_where_nothing_can_be_kept_nothing_is_said_and_the_answer_stands(log, mo
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert told(log) == told(log, kept=False)
+
+
+def asked_again(path, **changes):
+    return recall.analyzed([str(path)], pipeline.Options(cache=True, limits=SMALL, **changes), None, None)
+
+
+def counted(monkeypatch):
+    """The runs of the whole analysis from now on."""
+    runs: list[object] = []
+    whole = pipeline.analyze
+    monkeypatch.setattr(pipeline, "analyze", lambda *args: runs.append(args) or whole(*args))
+    return runs
+
+
+def test_the_same_question_about_the_same_logs_is_answered_at_once_with_all_that_was_said(log, monkeypatch):
+    first = asked_again(log, charts=True)
+    runs = counted(monkeypatch)
+    assert asked_again(log, charts=True) == first == pipeline.analyze([str(log)], pipeline.Options(charts=True))
+    assert len(runs) == 1  # the run without the cache alone
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda log, ask: (log.write_text(lines(0, 600) + line(601)), age(log), ask()),
+        lambda log, ask: (log.with_name("b.log").write_text(line(1)), age(log.with_name("b.log")), ask()),
+        lambda log, ask: ask(models=("m",)),
+        lambda log, ask: ask(tz="+05:30"),
+    ],
+    ids=["a line more", "a file more", "of one model", "another zone"],
+)
+def test_another_question_or_other_logs_are_looked_at_anew(log, monkeypatch, change):
+    asked_again(log.parent)
+    runs = counted(monkeypatch)
+    change(log, lambda **changes: asked_again(log.parent, **changes))
+    assert len(runs) == 1
+
+
+def test_reports_are_the_users_alone_go_with_the_cache_and_are_few(log, monkeypatch):
+    monkeypatch.setattr(recall, "_MOST", 3)
+    for model in ("m*", "*", "?", "m", "[m]"):
+        asked_again(log, models=(model,))
+    kept = list(cache.reports().iterdir())
+    assert len(kept) == 3
+    assert {oct(f.stat().st_mode & 0o777) for f in kept} == {"0o600"}
+    cache.clear()
+    assert not cache.reports().exists()
+
+
+def test_a_damaged_report_and_a_log_that_may_still_change_are_not_trusted(log, monkeypatch):
+    first = asked_again(log)
+    (kept,) = cache.reports().iterdir()
+    kept.write_bytes(kept.read_bytes()[:-100])
+    runs = counted(monkeypatch)
+    assert asked_again(log) == first
+    log.write_text(lines(0, 600))  # now
+    asked_again(log)
+    asked_again(log)
+    assert len(runs) == 3

@@ -51,13 +51,13 @@ def analysed(
 
     Raises UsageError.
     """
-    from cachelog import pipeline
+    from cachelog import recall
 
     _no_hiding(filters, fail_on)
     named = inputs(paths)
     options = replace(reading.into(filters.options(datetime.now(UTC))), charts=charts)
     with progress() as advance:
-        report = pipeline.analyze(named, options, advance, beside)
+        report = recall.analyzed(named, options, advance, beside)
     _keep(report)
     return report
 

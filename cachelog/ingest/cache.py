@@ -28,7 +28,7 @@ from cachelog.ingest.discover import Source
 
 _ENDS = 64 << 10  # bytes at both ends that are looked at again
 _ROOMS = ("contract", "dialects", "envelopes", "ingest")
-_FRESH_S = 2.0  # a file that changed so shortly before may change again within the same tick of its clock
+FRESH_S = 2.0  # a file that changed so shortly before may change again within the same tick of its clock
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,16 @@ def folder() -> Path:
     return Path(home) / "cachelog" / "events"
 
 
+def reports() -> Path:
+    """Return where reports are kept (recall.py)."""
+    return folder().parent / "reports"
+
+
 def clear() -> int:
-    """Remove all entries; return how many bytes that freed."""
-    freed = sum(size for _, _, size in _entries())
+    """Remove all entries, and all reports; return how many bytes that freed."""
+    freed = sum(size for _, _, size in _entries()) + sum(f.stat().st_size for f in reports().glob("*"))
     shutil.rmtree(folder(), ignore_errors=True)
+    shutil.rmtree(reports(), ignore_errors=True)
     return freed
 
 
@@ -76,8 +82,8 @@ def find(source: Source, how: str, limits: Limits) -> Kept | None:
     at = _entry(source.path)
     with suppress(OSError, ValueError, KeyError, TypeError):
         meta = store.known(at)
-        identity = _identity(source.path, int(str(meta["size"])), how)
-        if any(meta[name] != value for name, value in identity.items()):
+        mine = identity(source.path, int(str(meta["size"])), how)
+        if any(meta[name] != value for name, value in mine.items()):
             return None
         same = meta["size"] == source.size and meta["mtime"] == os.stat(source.path).st_mtime_ns
         grown = meta["open"] and source.size > int(str(meta["size"]))
@@ -93,12 +99,12 @@ def keep(source: Source, how: str, kept: Kept, events: Events, rare: pl.DataFram
     at = _entry(source.path)
     with suppress(OSError, pl.exceptions.PolarsError):
         info = os.stat(source.path)
-        if info.st_size != kept.size or datetime.now().timestamp() - info.st_mtime < _FRESH_S:
+        if info.st_size != kept.size or datetime.now().timestamp() - info.st_mtime < FRESH_S:
             return
         at.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(dir=at.parent, prefix="new-"))
         try:
-            meta = {**_identity(source.path, kept.size, how), **_meta(kept), "mtime": info.st_mtime_ns}
+            meta = {**identity(source.path, kept.size, how), **_meta(kept), "mtime": info.st_mtime_ns}
             store.save(made, events, rare)
             store.describe(made, {**meta, "files": _files(made)})
             shutil.rmtree(at, ignore_errors=True)
@@ -119,8 +125,8 @@ def _entry(path: str) -> Path:
     return folder() / hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:32]
 
 
-def _identity(path: str, size: int, how: str) -> dict[str, object]:
-    """What must be the same for an entry to hold; raises OSError."""
+def identity(path: str, size: int, how: str) -> dict[str, object]:
+    """Return what must be the same for an entry of a file to hold; raises OSError."""
     with open(path, "rb") as raw:
         info = os.fstat(raw.fileno())
         head = raw.read(min(_ENDS, size))
@@ -128,14 +134,14 @@ def _identity(path: str, size: int, how: str) -> dict[str, object]:
         tail = raw.read(min(_ENDS, size))
     ends = hashlib.sha256(head + tail).hexdigest()
     return {"path": os.path.realpath(path), "inode": info.st_ino, "size": size, "ends": ends, "how": how,
-            "parser": _parser()}  # fmt: skip
+            "parser": edition(_ROOMS)}  # fmt: skip
 
 
 @cache
-def _parser() -> str:
-    """Tell versions of the parser apart, also while it is worked on: by its files."""
+def edition(rooms: tuple[str, ...]) -> str:
+    """Tell versions of the program, or of some rooms of it, apart, also while it is worked on: by their files."""
     home = Path(__file__).parent.parent
-    files = sorted(entry for room in _ROOMS for entry in (home / room).iterdir() if entry.is_file())
+    files = sorted(entry for room in rooms for entry in (home / room).iterdir() if entry.is_file())
     stats = [(str(f.relative_to(home)), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
     return hashlib.sha256(repr((cachelog.__version__, pl.__version__, stats)).encode()).hexdigest()
 
