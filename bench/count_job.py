@@ -8,6 +8,7 @@ import sys
 import polars as pl
 
 from bench import inner
+from cachelog.cli import process
 
 
 def answer(path: str) -> dict[str, int]:
@@ -20,4 +21,6 @@ def answer(path: str) -> dict[str, int]:
 
 
 if __name__ == "__main__":
+    process.begin()  # as `cachelog` itself begins and ends
     print(json.dumps(answer(sys.argv[1])))
+    process.end(0)

@@ -9,7 +9,8 @@ import polars as pl
 
 from cachelog import pipeline, rooms
 from cachelog.contract.rule import Frames
-from cachelog.ingest.stage import stage
+from cachelog.ingest.opened import drop_spool, open_spool
+from cachelog.ingest.stage import Asked, stage
 from cachelog.ingest.staged import Staged
 from cachelog.metrics import windows
 
@@ -20,9 +21,13 @@ def staged(path: str) -> Staged:
 
 
 def counted(path: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Read an input; return the EVENT rows of loads and Frames.counts."""
-    found = staged(path)
-    return found.rare.filter(pl.col("op") == "load"), counts(found)
+    """Read an input in bounded memory; return the EVENT rows of loads and Frames.counts."""
+    spool = open_spool()
+    try:
+        found = stage([path], rooms.dialects(), rooms.envelopes(), Asked(spool=spool))
+        return found.rare.filter(pl.col("op") == "load"), counts(found)
+    finally:
+        drop_spool(spool)
 
 
 def counts(found: Staged) -> pl.DataFrame:

@@ -70,7 +70,7 @@ class Gathered:
     def _spill(self, folder: Path) -> None:
         """Put on disk what is in memory; raises UsageError where there is no room."""
         try:
-            self._parts += [store.put(folder, len(self._parts) + at, p) for at, p in enumerate(self._closed())]
+            self._parts += [store.put(folder, len(self._parts) + at, p, "lz4") for at, p in enumerate(self._closed())]
         except OSError as error:
             raise UsageError(
                 f"no room for events in {folder}: {error.strerror or error}; set TMPDIR to a folder that has it"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 
@@ -18,15 +19,18 @@ from cachelog.contract.events import RARE, READ, TOLD, Events, Part
 _ROW_GROUP = 1 << 18
 _META = "meta.json"
 _RARE = "rare.parquet"
+#: A run reads what it spilled again and again, model by model; what is kept is read once, and its size counts.
+_Packing = Literal["lz4", "zstd"]
 
 Meta = Mapping[str, object]
 
 
-def put(folder: Path, number: int, part: Part) -> Part:
+def put(folder: Path, number: int, part: Part, packing: _Packing = "zstd") -> Part:
     """Write a part under a number; return it as it lies on disk. Raises OSError."""
+    level = 1 if packing == "zstd" else None
     rows, words = (folder / f"{kind}-{number:05}.parquet" for kind in ("rows", "words"))
     part.rows.lazy().collect().sort("said").write_parquet(
-        rows, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP
+        rows, compression=packing, compression_level=level, row_group_size=_ROW_GROUP
     )
     _plain(part.words).write_parquet(words)
     return Part(_rows(rows), part.words)
