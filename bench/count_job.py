@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import sys
 
-import polars as pl
-
-from bench import inner
 from cachelog.cli import process
 
 
 def answer(path: str) -> dict[str, int]:
     """Return lookups, misses, rows of the table of counts (groups), loads, and loads of an older version (older)."""
+    import polars as pl
+
+    from bench import inner
+
     loads, counts = inner.counted(path)
     number = pl.col("version").cast(pl.String).cast(pl.Int64, strict=False)
     older = loads.sort("ts", "source", "line").select((number < number.shift().over("model", "replica")).sum()).item()
