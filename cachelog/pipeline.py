@@ -17,7 +17,7 @@ from types import ModuleType
 import polars as pl
 
 import cachelog
-from cachelog import blindness, custom, rank
+from cachelog import blindness, closer, custom, rank
 from cachelog.attribution.cause import link
 from cachelog.attribution.clocks import doubted
 from cachelog.contract import platform
@@ -331,6 +331,7 @@ def _detect(events: Events, frames: Frames, asked: Limits) -> Found:
     limits = _fitted(asked, frames)
     found: list[Finding] = []
     errors: list[str] = []
+    brief = _passing(events, frames, asked, errors)
     with ThreadPoolExecutor(_RULES) as pool:
         running = {rule: pool.submit(module.detect, events, frames, limits) for rule, module in detectors().items()}
     for rule, findings in running.items():
@@ -338,7 +339,16 @@ def _detect(events: Events, frames: Frames, asked: Limits) -> Found:
             found += findings.result()
         except Exception as error:
             errors.append(f"{rule}: {type(error).__name__}: {error}")
-    return found, tuple(errors)
+    return [*found, *closer.without_repeats(found, brief)], tuple(errors)
+
+
+def _passing(events: Events, frames: Frames, asked: Limits, errors: list[str]) -> list[Finding]:
+    """Look closely at hours of a long log; if a rule raises there, that costs only these looks."""
+    try:
+        return closer.passing(events, frames, asked, detectors())
+    except Exception as error:
+        errors.append(f"a closer look: {type(error).__name__}: {error}")
+        return []
 
 
 def _asked(findings: Sequence[Finding], options: Options) -> list[Finding]:
