@@ -156,7 +156,10 @@ def test_a_line_of_text_names_rule_model_versions_replicas_and_the_first_line_th
     from cachelog.render import live
     from cachelog.render.page import Look
 
-    cited = (Evidence(0, 7, None, "older version loaded", "logs/a.log", ""), Evidence(0, 9, None, "x", "logs/a.log", ""))
+    cited = (
+        Evidence(0, 7, None, "older version loaded", "logs/a.log", ""),
+        Evidence(0, 9, None, "x", "logs/a.log", ""),
+    )
     one = replace(finding(Severity.HIGH, "a", "b", "c", "d"), version_from="10", version_to="9", evidence=cited)
     where = "version-regression of m, 10 -> 9, on a, b, c and 1 more; logs/a.log:7"
     assert live.line("found", one, None, None, Look(ascii_only=True)) == f"! HIGH t ({where})\n"
