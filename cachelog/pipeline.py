@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import glob
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,7 +29,8 @@ from cachelog.contract.finding import Evidence, Finding, ModelRow, Report, Sever
 from cachelog.contract.limits import DEFAULT, Limits
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import listed
-from cachelog.ingest import cache, json_scan, mapping
+from cachelog.ingest import cache, json_scan, mapping, written
+from cachelog.ingest import discover as discovery
 from cachelog.ingest.cite import cite, is_picked
 from cachelog.ingest.clock import fixed_offset
 from cachelog.ingest.declared import declared
@@ -196,6 +198,23 @@ def context(report: Report, evidence: Evidence, around: int) -> list[tuple[int, 
 def inputs(paths: Sequence[str]) -> list[str]:
     """Return the paths of all inputs under `paths`; raises UsageError."""
     return [source.path for source in discover(paths)]
+
+
+def left_out(paths: Sequence[str]) -> list[str]:
+    """Return the files under `paths` that cachelog wrote itself, and does not read."""
+    return discovery.left_out(paths)
+
+
+def reports_among(files: Sequence[str]) -> list[str]:
+    """Return, of files that cachelog wrote, those that are no part of a sample."""
+    return [path for path in files if not written.is_expectation(path)]
+
+
+def stamps(paths: Sequence[str]) -> tuple[tuple[str, int, int], ...]:
+    """Return what tells whether inputs changed: their files, sizes and times of change; raises UsageError."""
+    files = sorted({source.archive or source.path for source in discover(paths)})
+    known = [(file, os.stat(file)) for file in files if os.path.exists(file)]
+    return tuple((file, info.st_size, info.st_mtime_ns) for file, info in known)
 
 
 def raw_lines(paths: Sequence[str], wanted: Mapping[str, Sequence[int]]) -> dict[tuple[str, int], str]:

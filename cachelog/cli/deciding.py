@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -129,9 +128,11 @@ def _waited(
     logs: Logs, comparing: Comparing, asked: Asked, seconds: float, judge: Callable[[Look], Verdict]
 ) -> Look:  # fmt: skip
     """Look until there is a verdict; where nothing was written meanwhile, one look is all there was."""
+    from cachelog import pipeline
+
     said, seen, one = "", None, None
     for look in _looks(seconds):
-        now = _stamps(logs.paths or ())
+        now = pipeline.stamps(logs.paths or ())
         if one is None or now != seen:
             one, first = _look(logs, comparing, replace(asked, look=look, looks=LOOKS)), one is None
             verdict = judge(one)
@@ -142,15 +143,6 @@ def _waited(
             said, seen = verdict.said, now
     assert one is not None
     return _look(logs, comparing, asked) if first else one
-
-
-def _stamps(paths: Sequence[str]) -> tuple[tuple[str, int, int], ...]:
-    """Return what tells whether inputs changed: their files, sizes and times of change."""
-    from cachelog.ingest.discover import discover
-
-    files = sorted({source.archive or source.path for source in discover(paths)})
-    stats = [(file, os.stat(file)) for file in files if os.path.exists(file)]
-    return tuple((file, info.st_size, info.st_mtime_ns) for file, info in stats)
 
 
 def _looks(seconds: float) -> Iterator[int]:
