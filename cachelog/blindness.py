@@ -303,11 +303,14 @@ def _no_loads(frames: Frames | None) -> Iterator[LimitNote]:
 
 
 def _wide(frames: Frames | None) -> Iterator[LimitNote]:
-    """One width for the whole period: over weeks what lasts an hour drowns."""
+    """Over weeks windows are wide; closer looks (closer.py) are at what stands out of all replicas of a model."""
     if frames is not None and frames.base >= _WIDE:
         days, minutes = (frames.end - frames.start).days, frames.base // timedelta(minutes=1)
-        what = f"over {days:,} days, miss rates are looked at in windows of {minutes:,} minutes at least"
-        yield LimitNote(what, "what lasted no longer than a few of them; --since and --until narrow the period")
+        what = (
+            f"over {days:,} days, miss rates are looked at in windows of {minutes:,} minutes at least, and closely"
+            " where a model missed far more for half an hour to four hours"
+        )
+        yield LimitNote(what, "what was shorter, or on few replicas only; --since and --until narrow the period")
 
 
 def _one_replica(frames: Frames | None) -> Iterator[LimitNote]:

@@ -13,13 +13,25 @@ from cachelog.contract.events import Events
 from cachelog.contract.finding import Finding, ModelRow, Number, Report, Severity
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
-from cachelog.contract.verdict import Check, Outcome, Verdict
+from cachelog.contract.verdict import VERDICT, Check, Outcome, Verdict
 from cachelog.contract.wording import percent
 from cachelog.metrics.expected import Expected, Fulfilment, converged, fulfilled
 from cachelog.metrics.judge import Errors, Judged, Side, judge_increase, judge_level, levels
-from cachelog.metrics.sides import Parted, Place, deploys, sides, whole
+from cachelog.metrics.sides import Parted, Place, deploys, sides, unsettled, whole
 
 __all__ = ["Expected", "Parted", "Place"]
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """Rates that a baseline calls too high already."""
+
+    failed: Mapping[str, Side] = field(default_factory=dict)  # by name of a check of its verdict
+    risen: Mapping[Place, Side] = field(default_factory=dict)  # as its findings say
+
+    def of(self, name: str, place: Place) -> Side | None:
+        """Return the rate that a check has in the baseline."""
+        return self.failed.get(name) or self.risen.get(place)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +46,7 @@ class Asked:
     margins: Mapping[str, float] = field(default_factory=dict)  # fields of Margins from the command line
     expected: tuple[Expected, ...] = ()
     within: timedelta | None = None  # of the deploy all replicas are to have one version
+    remembered: Remembered | None = None  # of a baseline, where there is one
     look: int = 1  # of how many
     looks: int = 1
 
@@ -74,9 +87,19 @@ def everything(events: Events, frames: Frames, limits: Limits) -> dict[Place, Pa
     return whole(events, frames, limits)
 
 
+def as_saved(events: Events, frames: Frames, limits: Limits) -> dict[Place, Parted]:
+    """Return what is held against a saved report: lookups of warm caches, all there are where none are known to be."""
+    warm = {place: one for place, one in whole(events, frames, limits).items() if one.after}
+    return {**unsettled(frames), **warm}
+
+
 def beside_saved(logs: Sides, all_: Mapping[Place, Parted], before: Mapping[Place, Parted]) -> Sides:
-    """Return the sides with a saved report as the side before, for models whose deploy these logs do not show."""
-    new = {p: one for p, one in all_.items() if p[0] not in logs.deployed}
+    """Return the sides with a saved report as the side before, for models whose deploy these logs do not show.
+
+    Likewise for those of which they have no lookups on one side of the deploy.
+    """
+    half = {p for p, one in logs.of.items() if one.before is None or one.after is None}
+    new = {p: one for p, one in all_.items() if p in before and (p[0] not in logs.deployed or p in half)}
     return against(Sides({**logs.of, **new}, logs.deployed), {p: one for p, one in before.items() if p in new})
 
 
@@ -101,6 +124,34 @@ def saved(rows: Sequence[ModelRow]) -> dict[Place, Parted]:
     return found
 
 
+def remembered(baseline: Report, checks: Sequence[Check]) -> Remembered:
+    """Return the rates that a saved report calls too high: its own verdict, else its findings of risen rates."""
+    failed = {
+        one.name: side
+        for one in checks
+        if one.outcome is Outcome.FAIL and (side := _side(one.numbers, "rate_after", "lookups_after"))
+    }
+    risen: dict[Place, Side] = {}
+    for one in baseline.findings:
+        side = _side(one.numbers, "rate_after", "lookups_after")
+        if one.rule == _RISE and one.severity > Severity.INFO and one.model and one.cache and side:
+            known_ = risen.setdefault((one.model, one.cache), side)
+            risen[one.model, one.cache] = max(known_, side, key=lambda s: s.rate.lookups)
+    return Remembered(failed, risen)
+
+
+_RISE = "miss-rate-shift"
+
+
+def _side(numbers: Mapping[str, Number], rate: str, lookups: str) -> Side | None:
+    import numpy as np
+
+    share, many = numbers.get(rate), numbers.get(lookups)
+    if not isinstance(share, int | float) or not isinstance(many, int | float) or not many:
+        return None
+    return Side(np.array([share * many], np.float64), np.array([many], np.float64))
+
+
 # -- miss rates -----------------------------------------------------------------------------------------
 
 
@@ -114,7 +165,7 @@ def rates(logs: Sides, asked: Asked, limits: Limits) -> list[Check]:
     each = (limits.check_error / max(len(judged), 1), limits.check_error)
     errors = Errors(*(levels(total, asked.looks)[asked.look - 1] for total in each))
     several = {m for (m, c) in logs.of for (n, d) in logs.of if m == n and c != d}
-    return [_rate(one, logs, one[1][0] in several, errors, limits) for one in judged]
+    return [_rate(one, logs, one[1][0] in several, (errors, asked), limits) for one in judged]
 
 
 def _to_judge(logs: Sides, asked: Asked) -> Iterator[Judge]:
@@ -125,14 +176,33 @@ def _to_judge(logs: Sides, asked: Asked) -> Iterator[Judge]:
             yield margins, place, parts
 
 
-def _rate(one: Judge, logs: Sides, several: bool, errors: Errors, limits: Limits) -> Check:
-    margins, (model, cache), parts = one
+def _rate(one: Judge, logs: Sides, several: bool, how: tuple[Errors, Asked], limits: Limits) -> Check:
+    margins, place, parts = one
+    (model, cache), (errors, asked) = place, how
     name = f"miss rate of {model}" + (f" ({cache})" if several else "")
     results = _judgements(margins, parts, errors, limits)
     if not results:
         return Check(name, Outcome.INCONCLUSIVE, f"{model}: {_absent(parts, logs.deployed.get(model), limits)}", model)
     worst = max(results, key=lambda j: (_BADNESS[j.outcome], j.chance))
-    return Check(name, worst.outcome, _told(model, worst), model, numbers=_numbers(worst))
+    told = Check(name, worst.outcome, _told(model, worst, errors, limits), model, numbers=_numbers(worst))
+    if asked.remembered is None or worst.outcome is not Outcome.FAIL:
+        return told
+    was = asked.remembered.of(name, place)
+    return replace(told, state="new") if was is None else _against(told, was, parts, margins, errors, limits)
+
+
+def _against(told: Check, was: Side, parts: Parted, margins: Margins, errors: Errors, limits: Limits) -> Check:
+    """Hold a rate that fails against what the baseline knows of it: known fails nothing, surely worse does."""
+    now = _judgements(replace(margins, most=None), replace(parts, before=was), errors, limits)
+    worse = any(one.outcome is Outcome.FAIL for one in now)
+    in_baseline = f"{percent(was.rate.value)} in the baseline"
+    return replace(
+        told,
+        outcome=Outcome.FAIL if worse else Outcome.PASS,
+        sentence=f"{told.sentence}; {f'worse than the {in_baseline}' if worse else f'known, {in_baseline}'}",
+        numbers={**told.numbers, "rate_in_baseline": was.rate.value},
+        state="worse" if worse else "known",
+    )
 
 
 def _judgements(margins: Margins, parts: Parted, errors: Errors, limits: Limits) -> list[Judged]:
@@ -167,7 +237,7 @@ def _absent(parts: Parted, deployed: datetime | None, limits: Limits) -> str:
 _BADNESS = {Outcome.PASS: 0, Outcome.INCONCLUSIVE: 1, Outcome.FAIL: 2}
 
 
-def _told(model: str, one: Judged) -> str:
+def _told(model: str, one: Judged, errors: Errors, limits: Limits) -> str:
     """Say value, threshold, numbers of lookups, interval, and what is missing, in one sentence."""
     n1 = f"{one.after.lookups:,.0f}"
     if one.before is None:
@@ -183,7 +253,16 @@ def _told(model: str, one: Judged) -> str:
         text += (
             f" {100 * one.high:+.1f}), {_points(one.allowed)} allowed, over it with a chance of {_chance(one.chance)}"
         )
-    return text + _missing(one)
+    return text + _missing(one) + _looks(one, errors, limits)
+
+
+def _looks(one: Judged, errors: Errors, limits: Limits) -> str:
+    """Say why what one look would decide is not decided by one of several."""
+    if one.outcome is not Outcome.INCONCLUSIVE or one.cold or errors.passing >= limits.check_error:
+        return ""
+    if not errors.passing < one.chance <= limits.check_error:
+        return ""
+    return f"; of several looks this one passes up to {_chance(errors.passing)}"
 
 
 def _missing(one: Judged) -> str:
@@ -260,6 +339,7 @@ class Known:
     resolved: tuple[Finding, ...] = ()  # of the saved report, gone now
     suppressed: Mapping[str, Suppression] = field(default_factory=dict)  # fingerprint -> what holds for it
     expired: Mapping[str, Suppression] = field(default_factory=dict)  # ... what held for it
+    mended: tuple[str, ...] = ()  # names of checks that failed in the saved report, and pass now
 
     def counts(self, finding: Finding) -> bool:
         """Return whether a finding can fail a check."""
@@ -277,6 +357,12 @@ def known(report: Report, baseline: Report | None, suppressions: Sequence[Suppre
         {mark: found[0] for mark, found in holding.items() if found},
         {mark: max(found, key=lambda s: s.until) for mark, found in fitting.items() if found and not holding[mark]},
     )
+
+
+def mended(before: Remembered, checks: Sequence[Check]) -> tuple[str, ...]:
+    """Return the names of checks that failed in a baseline and pass now by themselves."""
+    passing = {one.name for one in checks if one.outcome is Outcome.PASS and one.state is None}
+    return tuple(name for name in before.failed if name in passing)
 
 
 def _state(now: Finding, before: Finding | None) -> str:
@@ -303,7 +389,7 @@ def combined(findings: Check, of_models: Sequence[Check], more: Sequence[Check])
     if worst.outcome is Outcome.PASS:
         said += "".join(f"; {c.sentence}" for c in more[:2]) + (f"; and {len(more) - 2} more" if more[2:] else "")
     elif others:
-        said += f" ({others} more {'checks' if others > 1 else 'check'} {_SAME[worst.outcome]})"
+        said += f", and {others} more {'checks' if others > 1 else 'check'} {_SAME[worst.outcome]}"
     return Verdict(worst.outcome, said, (*of_models, *more))
 
 
@@ -313,7 +399,7 @@ _SAME = {Outcome.FAIL: "failed", Outcome.INCONCLUSIVE: "inconclusive"}
 def block(told: Verdict, known_: Known, deployed: Mapping[str, datetime]) -> dict[str, Any]:
     """Return a verdict as plain values, schema cachelog.check/1; a finding is named by its fingerprint."""
     return {
-        "schema": "cachelog.check/1",
+        "schema": VERDICT,
         "outcome": told.outcome.value,
         "sentence": told.sentence,
         "deployed_at": {model: _utc(at) for model, at in sorted(deployed.items())},
@@ -325,11 +411,13 @@ def block(told: Verdict, known_: Known, deployed: Mapping[str, datetime]) -> dic
                 "model": one.model,
                 "findings": list(one.findings),
                 "numbers": {k: round(v, 6) if isinstance(v, float) else v for k, v in one.numbers.items()},
+                "state": one.state,
             }
             for one in told.checks
         ],
         "states": dict(sorted(known_.states.items())),
         "resolved": [{"fingerprint": f.fingerprint, "title": f.title} for f in known_.resolved],
+        "mended": list(known_.mended),
         "suppressed": [_held(mark, s) for mark, s in sorted(known_.suppressed.items())],
         "expired": [_held(mark, s) for mark, s in sorted(known_.expired.items())],
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import glob
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from types import ModuleType
 import polars as pl
 
 import cachelog
-from cachelog import blindness, custom, rank
+from cachelog import blindness, closer, custom, rank
 from cachelog.attribution.cause import link
 from cachelog.attribution.clocks import doubted
 from cachelog.contract import platform
@@ -28,7 +29,8 @@ from cachelog.contract.finding import Evidence, Finding, ModelRow, Report, Sever
 from cachelog.contract.limits import DEFAULT, Limits
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import listed
-from cachelog.ingest import cache, json_scan, mapping
+from cachelog.ingest import cache, json_scan, mapping, written
+from cachelog.ingest import discover as discovery
 from cachelog.ingest.cite import cite, is_picked
 from cachelog.ingest.clock import fixed_offset
 from cachelog.ingest.declared import declared
@@ -198,6 +200,23 @@ def inputs(paths: Sequence[str]) -> list[str]:
     return [source.path for source in discover(paths)]
 
 
+def left_out(paths: Sequence[str]) -> list[str]:
+    """Return the files under `paths` that cachelog wrote itself, and does not read."""
+    return discovery.left_out(paths)
+
+
+def reports_among(files: Sequence[str]) -> list[str]:
+    """Return, of files that cachelog wrote, those that are no part of a sample."""
+    return [path for path in files if not written.is_expectation(path)]
+
+
+def stamps(paths: Sequence[str]) -> tuple[tuple[str, int, int], ...]:
+    """Return what tells whether inputs changed: their files, sizes and times of change; raises UsageError."""
+    files = sorted({source.archive or source.path for source in discover(paths)})
+    known = [(file, os.stat(file)) for file in files if os.path.exists(file)]
+    return tuple((file, info.st_size, info.st_mtime_ns) for file, info in known)
+
+
 def raw_lines(paths: Sequence[str], wanted: Mapping[str, Sequence[int]]) -> dict[tuple[str, int], str]:
     """Return the raw texts of lines of inputs under `paths`, by input and line; of what can be read once only, none."""
     found: dict[tuple[str, int], str] = {}
@@ -331,6 +350,7 @@ def _detect(events: Events, frames: Frames, asked: Limits) -> Found:
     limits = _fitted(asked, frames)
     found: list[Finding] = []
     errors: list[str] = []
+    brief = _passing(events, frames, asked, errors)
     with ThreadPoolExecutor(_RULES) as pool:
         running = {rule: pool.submit(module.detect, events, frames, limits) for rule, module in detectors().items()}
     for rule, findings in running.items():
@@ -338,7 +358,16 @@ def _detect(events: Events, frames: Frames, asked: Limits) -> Found:
             found += findings.result()
         except Exception as error:
             errors.append(f"{rule}: {type(error).__name__}: {error}")
-    return found, tuple(errors)
+    return [*found, *closer.without_repeats(found, brief)], tuple(errors)
+
+
+def _passing(events: Events, frames: Frames, asked: Limits, errors: list[str]) -> list[Finding]:
+    """Look closely at hours of a long log; if a rule raises there, that costs only these looks."""
+    try:
+        return closer.passing(events, frames, asked, detectors())
+    except Exception as error:
+        errors.append(f"a closer look: {type(error).__name__}: {error}")
+        return []
 
 
 def _asked(findings: Sequence[Finding], options: Options) -> list[Finding]:

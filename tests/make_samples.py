@@ -35,7 +35,7 @@ def make(folder: Path) -> None:
         shutil.rmtree(folder / name, ignore_errors=True)
         run = simulate(sample.scenario, sample.seed)
         write(run, folder / name, sample.dialect)
-        # on one line: a tool that is pointed at the folder reads it as one quiet line of JSON
+        # on one line, and of a schema of its own: cachelog leaves it out of the logs of its folder
         expect = json.dumps(expectation(sample, run, folder / name))
         (folder / name / "EXPECT.json").write_text(expect + "\n", encoding="utf-8", newline="\n")
 
@@ -47,6 +47,7 @@ def expectation(sample: Sample, run: Simulated, logs: Path) -> dict[str, object]
     counts = totals(run.truth, 0) if sample.dialect != "triton" else {}
     versions = totals(run.truth, 0, 1) if sample.dialect != "triton" else {}
     said = {
+        "schema": "cachelog.expect/1",
         "about": sample.about,
         "written": _time(end),
         "findings": [_finding(wanted, start) for wanted in sample.scenario.expect],

@@ -42,7 +42,9 @@ MAY_IMPORT = {
     "request": {"contract"},
     "verification": {"contract"},
     "origin": {"contract"},
+    "closer": {"contract", "metrics"},
     "pipeline": {
+        "closer",
         "contract",
         "versions",
         "metrics",

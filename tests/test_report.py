@@ -17,10 +17,11 @@ from cachelog.cli import publishing
 from cachelog.cli.app import run
 from cachelog.cli.locking import only_one
 from cachelog.contract.errors import UsageError
-from cachelog.contract.finding import Confidence, Finding, Severity
-from cachelog.contract.standing import News, compared, told
+from cachelog.contract.finding import Confidence, Finding, Report, Severity
+from cachelog.contract.standing import News, Run, compared, told
 from cachelog.following import history, runs
 from cachelog.following.session import Session
+from cachelog.render import digest
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
@@ -60,6 +61,19 @@ def test_findings_are_new_then_known_then_worse_then_resolved():
     assert told(later, compared(later, []), NOW) == ()
     assert compared(later, [], whole=False) == News()
     assert told(later, News(), NOW) == later
+
+
+def test_an_effect_that_got_worse_is_told_with_its_cause():
+    cause, other = finding("F1", Severity.HIGH), finding("F4", Severity.LOW)
+    effect, quiet = (replace(finding(name, Severity.HIGH), caused_by="F1") for name in ("F2", "F3"))
+    found = (cause, effect, quiet, other)
+    whole = Report(tool={}, partial=False, start=None, end=None, inputs=(), limits=(), models=(), findings=found)
+    news = News(worse=(effect,), known=(cause, quiet, other))
+    assert digest.told(whole, news) == [cause, effect]
+    assert digest.notes(whole, news) == ["worse: F2 F2 is wrong, an effect of F1 (known): F1 is wrong"]
+    page = digest.render(whole, news, Run(number=2, at=NOW, seconds=1.0, lines=1, bytes=1, inputs=1))
+    assert "F3 is wrong" in page
+    assert "F1 is wrong" not in page  # its card stands above
 
 
 def test_the_second_run_is_silent_and_says_known_when_it_is_asked_for_all(logs, capsys):

@@ -14,7 +14,7 @@ import pytest
 from cachelog import demo
 from cachelog.cli import watch
 from cachelog.cli.app import run
-from cachelog.contract.finding import Confidence, Finding, Severity
+from cachelog.contract.finding import Confidence, Evidence, Finding, Severity
 from cachelog.following.announce import Announcer, Kind
 from cachelog.following.session import Session
 
@@ -147,9 +147,27 @@ def test_a_line_of_text_tells_what_changed():
     from cachelog.render import live
 
     before, now = finding(Severity.HIGH, "a"), finding(Severity.CRITICAL, "a")
-    assert "was high: t (version-regression)" in live.line("changed", now, before, None)
+    assert "was high: t (version-regression of m, on a)" in live.line("changed", now, before, None)
     assert "now on 2 replicas: t" in live.line("changed", finding(Severity.HIGH, "a", "b"), before, None)
     assert "withdrawn: t" in live.line("withdrawn", before, before, None)
+
+
+def test_a_line_of_text_names_rule_model_versions_replicas_and_the_first_line_that_proves_it():
+    from cachelog.render import live
+    from cachelog.render.page import Look
+
+    cited = (
+        Evidence(0, 7, None, "older version loaded", "logs/a.log", ""),
+        Evidence(0, 9, None, "x", "logs/a.log", ""),
+    )
+    one = replace(finding(Severity.HIGH, "a", "b", "c", "d"), version_from="10", version_to="9", evidence=cited)
+    where = "version-regression of m, 10 -> 9, on a, b, c and 1 more; logs/a.log:7"
+    assert live.line("found", one, None, None, Look(ascii_only=True)) == f"! HIGH t ({where})\n"
+    cause = replace(one, rule="replica-restart", model=None)
+    assert "; effect of replica-restart; logs/a.log:7" in live.line("found", one, None, None, cause=cause)
+    evil = replace(one, replicas=("\x1b[31mevil\n",), evidence=(replace(cited[0], path="a\nb" * 200),))
+    assert live.line("found", evil, None, None).count("\n") == 1
+    assert "\x1b" not in live.line("found", evil, None, None)
 
 
 def test_the_view_shows_hostile_names_as_text(tmp_path):

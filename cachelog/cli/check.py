@@ -54,7 +54,7 @@ def check(
     def page(look: Look) -> str:
         from cachelog.render import terminal
 
-        told = terminal.Told(verdict.said, _shown(seen, fail_on, strict), _notes(seen))
+        told = terminal.Told(verdict.said, _untold(verdict, _shown(seen, fail_on, strict)), _notes(seen))
         return terminal.judged(told, _behind(seen, fail_on), look)
 
     states = {mark: _SARIF[state] for mark, state in seen.known.states.items()}
@@ -93,10 +93,21 @@ def _code(seen: Seen, fail_on: FailOn, strict: bool) -> int:
 
 def _of_findings(seen: Seen, code: int, fail_on: FailOn) -> Check:
     outcome = _OUTCOMES.get(code, Outcome.INCONCLUSIVE)
-    said = _reason(_counted(seen), code, fail_on)
+    said = _reason(_counted(seen), code, fail_on, _because(seen))
     if seen.known.states and code in _OUTCOMES:
         said = said.replace(f" at or above {fail_on.value} in ", f" new or worse at or above {fail_on.value} in ")
     return Check("findings", outcome, said)
+
+
+def _because(seen: Seen) -> str:
+    """Return what the worst finding that counts is an effect of, where that itself does not count."""
+    everything = {f.id: f for f in seen.report.findings}
+    worst = next(iter(_counted(seen).findings), None)
+    cause = everything.get(worst.caused_by or "") if worst else None
+    if cause is None or seen.known.counts(cause):
+        return ""
+    held = "suppressed" if cause.fingerprint in seen.known.suppressed else "known"
+    return f", an effect of {cause.id} ({held}): {cause.title}"
 
 
 def _shown(seen: Seen, fail_on: FailOn, strict: bool) -> tuple[Check, ...]:
@@ -104,11 +115,17 @@ def _shown(seen: Seen, fail_on: FailOn, strict: bool) -> tuple[Check, ...]:
     return (_of_findings(seen, _code(seen, fail_on, strict), fail_on), *seen.more) if seen.more else ()
 
 
+def _untold(verdict: Verdict, checks: tuple[Check, ...]) -> tuple[Check, ...]:
+    """Return the checks whose sentence the verdict does not say anyway."""
+    return tuple(check for check in checks if check.sentence not in verdict.sentence)
+
+
 def _notes(seen: Seen) -> list[str]:
     """Say what a baseline and suppressions changed."""
     titles = {f.fingerprint: f"{f.id} {f.title}" for f in seen.report.findings if f.severity > Severity.INFO}
     notes = [f"{state}: {titles[mark]}" for mark, state in seen.known.states.items() if mark in titles]
-    notes += [f"resolved: {f.title}" for f in seen.known.resolved]
+    notes += [f"{one.state}: {one.name}" for one in seen.more if one.state]
+    notes += [f"resolved: {what}" for what in (*(f.title for f in seen.known.resolved), *seen.known.mended)]
     for word, held in (("suppressed", seen.known.suppressed), ("no longer suppressed", seen.known.expired)):
         notes += [f"{word} (until {s.until}, {s.reason}): {titles[m]}" for m, s in held.items() if m in titles]
     return notes
@@ -180,13 +197,13 @@ def _behind(seen: Seen, fail_on: FailOn) -> list[Finding]:
     return [f for story in told if any(fails(f, fail_on) and seen.known.counts(f) for f in story) for f in story]
 
 
-def _reason(report: Report, code: int, fail_on: FailOn) -> str:
+def _reason(report: Report, code: int, fail_on: FailOn, because: str = "") -> str:
     from cachelog.render.text import looked_at, many, verdict
 
     seen = looked_at(report)
     if code == 1:
         bad = many(sum(fails(f, fail_on) for f in report.findings), "finding")
-        return f"{verdict(report).removesuffix('.')} ({bad} at or above {fail_on.value} in {seen})"
+        return f"{verdict(report).removesuffix('.')}{because} ({bad} at or above {fail_on.value} in {seen})"
     if code == 130:
         return f"interrupted after {seen}"
     if code == 70:

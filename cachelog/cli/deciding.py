@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cachelog.contract.limits import Limits
     from cachelog.contract.rule import Frames
     from cachelog.contract.verdict import Check, Verdict
-    from cachelog.gate import Asked, Expected, Known, Parted, Place, Sides
+    from cachelog.gate import Asked, Expected, Known, Parted, Place, Remembered, Sides
 
 LOOKS = 9  # while waiting, evenly: each takes a part of the error, more of them decide hardly sooner
 
@@ -121,13 +121,28 @@ def decided(logs: Logs, options: Options, judge: Callable[[Look], Verdict]) -> L
         return _look(logs, options[0], asked)
     if STDIN in (logs.paths or ()):
         raise UsageError("--wait follows files; standard input is read to its end as it is")
-    for look in _looks(span(wait, "--wait").total_seconds()):
-        one = _look(logs, options[0], replace(asked, look=look, looks=LOOKS))
-        verdict = judge(one)
-        if look == LOOKS or _final(one, verdict):
-            break
-        say(f"cachelog: look {look} of {LOOKS}: {verdict.said}")
-    return one
+    return _waited(logs, options[0], asked, span(wait, "--wait").total_seconds(), judge)
+
+
+def _waited(
+    logs: Logs, comparing: Comparing, asked: Asked, seconds: float, judge: Callable[[Look], Verdict]
+) -> Look:  # fmt: skip
+    """Look until there is a verdict; where nothing was written meanwhile, one look is all there was."""
+    from cachelog import pipeline
+
+    said, seen, one = "", None, None
+    for look in _looks(seconds):
+        now = pipeline.stamps(logs.paths or ())
+        if one is None or now != seen:
+            one, first = _look(logs, comparing, replace(asked, look=look, looks=LOOKS)), one is None
+            verdict = judge(one)
+            if _final(one, verdict):
+                return one
+            if verdict.said != said and look < LOOKS:
+                say(f"cachelog: look {look} of {LOOKS}: {verdict.said}")
+            said, seen = verdict.said, now
+    assert one is not None
+    return _look(logs, comparing, asked) if first else one
 
 
 def _looks(seconds: float) -> Iterator[int]:
@@ -152,14 +167,15 @@ def _look(logs: Logs, comparing: Comparing, asked: Asked) -> Look:
     from cachelog import gate
 
     found: list[tuple[Sides, list[Check]]] = []
-    saved = _baseline(comparing.baseline) if comparing.baseline else None
+    saved, old = _baseline(comparing.baseline) if comparing.baseline else (None, None)
+    asked = replace(asked, remembered=old)
 
     def beside(events: Events, frames: Frames, limits: Limits) -> None:
         counts = gate.observed(events, frames, asked, limits)
         if comparing.before:
             counts = gate.against(counts, _before(comparing.before, logs.filters, logs.reading))
         elif saved and asked.deployed is None:
-            counts = gate.beside_saved(counts, gate.everything(events, frames, limits), gate.saved(saved.models))
+            counts = gate.beside_saved(counts, gate.as_saved(events, frames, limits), gate.saved(saved.models))
         wanted = gate.expectations(frames, counts.deployed, asked, limits)
         judged = (
             gate.rates(counts, asked, limits) if logs.fail_on is not FailOn.NONE or _explicit(comparing, asked) else []
@@ -168,9 +184,11 @@ def _look(logs: Logs, comparing: Comparing, asked: Asked) -> Look:
 
     report = analysed(logs.paths, logs.filters, logs.fail_on, logs.reading, charts=logs.charts, beside=beside)
     known = gate.known(report, saved, asked.config.suppressions, datetime.now(UTC))
+    deployed, more = (dict(found[0][0].deployed), found[0][1]) if found else ({}, [])
     if _part(logs.filters):
         known = replace(known, resolved=())
-    deployed, more = (dict(found[0][0].deployed), found[0][1]) if found else ({}, [])
+    elif old:
+        known = replace(known, mended=gate.mended(old, more))
     return Look(report, known, tuple(more), deployed)
 
 
@@ -218,12 +236,16 @@ def _expected(text: str, on: str) -> Expected:
     return Expected(model, version, on)
 
 
-def _baseline(path: str) -> Report:
+def _baseline(path: str) -> tuple[Report, Remembered]:
+    """Return a saved report, and the rates that it calls too high already."""
+    from cachelog import gate
     from cachelog.render import json
 
     try:
         with open(path, encoding="utf-8") as file:
-            return json.read(file.read())
+            text = file.read()
+        report = json.read(text)
+        return report, gate.remembered(report, json.checks(text))
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read {path!r}: {getattr(error, 'strerror', None) or error}") from None
 

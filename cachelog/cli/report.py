@@ -132,10 +132,9 @@ def _tell(result: Result, unless: Unless | None, plan: Plan) -> None:
     def page(look: Look) -> str:
         from cachelog.render import digest, terminal
 
-        fresh = {f.id for f in (*result.news.new, *result.news.worse)}
-        told = [f for f in result.report.findings if f.id in fresh]
-        above = terminal.judged(terminal.Told(digest.sentence(result.news, result.run)), told, look)
-        return above + digest.render(result.report, result.news, result.run, look)
+        told = digest.told(result.report, result.news)
+        said = terminal.Told(digest.sentence(result.news, result.run), notes=digest.notes(result.report, result.news))
+        return terminal.judged(said, told, look) + digest.render(result.report, result.news, result.run, look)
 
     silent = unless is not None and not _told(result.news, unless)
     publish(result.report, quiet(plan) if silent else plan, page, told=Told(result.run, result.news))

@@ -9,13 +9,15 @@ from collections.abc import Callable, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING
 
 from cachelog.cli.options import FailOn, Filters
-from cachelog.cli.printing import write_whole
+from cachelog.cli.printing import say, write_whole
 from cachelog.cli.settings import Reading
 from cachelog.contract.errors import UsageError
 from cachelog.contract.finding import Finding, Report, Severity
+from cachelog.contract.wording import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,10 +34,20 @@ def inputs(paths: Sequence[str] | None) -> list[str]:
     if paths:
         if list(paths).count(STDIN) > 1:
             raise UsageError("- (standard input) can be named once only")
+        tell_left_out(tuple(paths))
         return list(paths)
     if sys.stdin is not None and not sys.stdin.isatty():
         return [STDIN]
     raise UsageError("nothing to read; name a log file, a folder of logs, a glob, or - for standard input")
+
+
+@cache
+def tell_left_out(paths: tuple[str, ...]) -> None:
+    """Name the files that are not read because cachelog wrote them, once a run; those of samples need no word."""
+    from cachelog import pipeline
+
+    if ours := pipeline.reports_among(pipeline.left_out([path for path in paths if path != STDIN])):
+        say(f"cachelog: not read, since cachelog wrote it: {listed(ours)}")
 
 
 def analysed(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,8 +36,8 @@ def verify(
 
     3 when logs are missing. The options that the report was asked for with are in it, and are used again.
     """
-    told = saved(report, asked=True)
     named = inputs(logs)
+    told = _without(saved(report, asked=True), named)
     if lost := _missing(told, named):
         say(f"cachelog: missing: {', '.join(lost[:5])}{f' and {len(lost) - 5} more' if len(lost) > 5 else ''}")
         return 3
@@ -47,6 +48,15 @@ def verify(
     if anew.errors or anew.partial:
         return 70 if anew.errors else 130
     return 1 if found.differences else 0
+
+
+def _without(told: Report, named: Sequence[str]) -> Report:
+    """Leave out of a report of earlier days the inputs that cachelog wrote, and does not read any more."""
+    from cachelog import pipeline
+    from cachelog.verification import moved
+
+    ours = moved([item.path for item in told.inputs], pipeline.left_out(named))
+    return replace(told, inputs=tuple(item for item in told.inputs if item.path not in ours))
 
 
 def _missing(told: Report, named: Sequence[str]) -> list[str]:

@@ -170,7 +170,8 @@ class _Watching:
             if self.shape is Shape.JSONL:
                 said = live.as_jsonl(note.kind.value, report.end, finding=json.finding_alone(note.finding))
             else:
-                said = live.line(note.kind.value, note.finding, note.before, report.end, self.seen)
+                cause = next((f for f in report.findings if f.id == note.finding.caused_by), None)
+                said = live.line(note.kind.value, note.finding, note.before, report.end, self.seen, cause)
             put(said, self.output)
 
     def _conclude(self, report: Report) -> None:

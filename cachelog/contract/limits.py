@@ -178,6 +178,17 @@ class Limits:
     slope_min_s: float = 6 * 3600  # over such a span the slope of a day would pass for a step (measured)
     season_min_s: float = 1.5 * 86_400  # a span under this cannot tell a day's rhythm from a step
     week_min_s: float = 14 * 86_400  # two of each weekday
+    shift_apart: float = 2.0  # times the shortest segment lie between steps; 1 where a rise is known to pass soon
+    shift_left: float = 0.0  # of a change may be left when it is over
+
+    # -- rises of an hour in logs of days -----------------------------------------------------
+    passing_z: float = (
+        5.0  # standard deviations of such stretches of a model: by chance in one of a thousand months of a model
+    )
+    passing_habit: int = 2  # more at the same time of day are a rhythm: a job of the night
+    passing_looks: int = 6  # stretches that are looked at closely, the clearest: each takes as long as half a day
+    passing_left: float = 0.5  # of a rise may be left when it has passed: the level of half a day wanders
+    passing_around_s: float = 21_600.0  # on either side: long enough to know the level, and in windows of a minute
 
     # -- eviction-thrash, ttl-churn, new-keys -------------------------------------------------
     cause_share: float = 0.5  # of the extra misses of a rise have this cause: it is most of it

@@ -52,6 +52,8 @@ class Frames:
     platform: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SAID))
     """What manifests, deploys and the platform say beside the logs (contract/platform.py); none of it is in `changes`
     but starts of containers, and rollouts that name a version of a model."""
+    suspected: tuple[datetime, datetime] | None = None
+    """Where misses stand out among those of many more days; these frames are of the time around."""
 
 
 class Rule(Protocol):

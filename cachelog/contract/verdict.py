@@ -10,6 +10,9 @@ from typing import Any
 from cachelog.contract.finding import Number
 from cachelog.contract.standing import Told
 
+#: The schema of a verdict as plain values.
+VERDICT = "cachelog.check/1"
+
 
 class Outcome(StrEnum):
     """What a judge says; too little data is no pass."""
@@ -29,6 +32,7 @@ class Check:
     model: str | None = None
     findings: tuple[str, ...] = ()  # ids of the findings that it rests on
     numbers: Mapping[str, Number] = field(default_factory=dict)  # what the sentence says, by name
+    state: str | None = None  # against a baseline: new, worse or known; None where there is nothing to compare
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Which inputs the user named: files, folders (walked), globs, the members of archives and standard input.
 
-Of archives their lists are read, of other files nothing. What cannot be read becomes a Source with a note, never an
-error: it is shown in the report. Symbolic links to files are followed once; links to folders are not.
+Of archives their lists are read, of files that may be reports the first bytes, of others nothing. What cannot be read
+becomes a Source with a note, never an error: it is shown in the report. Symbolic links to files are followed once;
+links to folders are not. What cachelog wrote itself is left out (`left_out` names it).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import PurePath
 
 from cachelog.contract.errors import UsageError
 from cachelog.ingest import archives
+from cachelog.ingest.written import by_cachelog
 
 STDIN = "-"
 
@@ -52,7 +54,7 @@ def discover(paths: Sequence[str]) -> list[Source]:
     inodes: set[_Identity] = set()
     for path in paths:
         for source, identity in _expand(path):
-            if source.path in found or (identity is not None and identity in inodes):
+            if _is_ours(source) or source.path in found or (identity is not None and identity in inodes):
                 continue
             found[source.path] = source
             if identity is not None:
@@ -60,6 +62,16 @@ def discover(paths: Sequence[str]) -> list[Source]:
     # the members of an archive stay in its order, which is how they are read at one go
     sources = sorted(found.values(), key=lambda s: s.archive or s.path)
     return [replace(s, fallback=name) for s, name in zip(sources, named([s.place for s in sources]), strict=True)]
+
+
+def left_out(paths: Sequence[str]) -> list[str]:
+    """Return the files under `paths` that cachelog wrote, and does not read; none of paths that lead nowhere."""
+    there = [path for path in paths if os.path.lexists(path) or glob.glob(path, recursive=True)]
+    return sorted({source.path for path in there for source, _ in _expand(path) if _is_ours(source)})
+
+
+def _is_ours(source: Source) -> bool:
+    return not (source.note or source.pipe or source.archive) and by_cachelog(source.path)
 
 
 _Identity = tuple[int, int, str]  # device, inode, member

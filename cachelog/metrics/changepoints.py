@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from cachelog.contract.limits import Limits
 from cachelog.metrics.proportions import Floats, benjamini_hochberg
-from cachelog.metrics.proposals import propose, shortest_segment
+from cachelog.metrics.proposals import propose, rise_near, shortest_segment
 
 _DAY = 86_400.0
 _RHO_BLOCKS = (1, 3, 12)  # windows: overdispersion shows at one of these scales
@@ -32,6 +32,7 @@ _RIDGE = 0.1  # on every coefficient but the level
 _REACH = 72  # windows: how far a step is moved when it is placed by likelihood
 _WALD = 2.0  # log odds: beyond, beta / its deviation shrinks as the step grows (Hauck and Donner 1977)
 _DROP = 7.0  # 2 x log-likelihood: windows within it of the best are the onset interval (coverage 0.94-0.98 measured)
+_NOWHERE = slice(0, 0)
 _PART = 2_000  # series worked on at once: bounds memory
 
 
@@ -93,12 +94,16 @@ def design(windows: int, seconds: float, limits: Limits) -> Floats:
     return np.column_stack(columns)
 
 
-def find_steps(y: Floats, n: Floats, model: Floats, limits: Limits) -> list[SeriesSteps]:
-    """Return the steps of every series before `adjusted`; `model` is the null model's design (T, P)."""
+def find_steps(y: Floats, n: Floats, model: Floats, limits: Limits, suspected: slice = _NOWHERE) -> list[SeriesSteps]:
+    """Return the steps of every series before `adjusted`; `model` is the null model's design (T, P).
+
+    `suspected` windows are known to stand out: one rise is looked for there, and how a series varies is read from
+    the others.
+    """
     found: list[SeriesSteps] = []
     for first in range(0, len(y), _PART):
         part = slice(first, first + _PART)
-        found += _part_steps(y[part], n[part], model, limits)
+        found += _part_steps(y[part], n[part], model, limits, suspected)
     return found
 
 
@@ -113,29 +118,43 @@ def adjusted(found: Sequence[SeriesSteps], fdr: float) -> list[SeriesSteps]:
     ]
 
 
-def effective_counts(y: Floats, n: Floats) -> tuple[Floats, Floats, Floats]:
+def effective_counts(y: Floats, n: Floats, suspected: slice = _NOWHERE) -> tuple[Floats, Floats, Floats]:
     """Return y*, n* (S, T) and rho (S): counts scaled so that plain binomial formulas have the right variance.
 
-    Var(y) = n p (1-p) (1 + (n-1) rho). rho comes from differences of adjacent blocks, which a step does not move.
+    Var(y) = n p (1-p) (1 + (n-1) rho). rho comes from differences of adjacent blocks, which a step does not move,
+    of windows that are not suspected.
     """
     rho = np.zeros(len(y))
+    calm = np.ones(n.shape[1])
+    calm[suspected] = 0.0
     for block in _RHO_BLOCKS:
         if n.shape[1] // block >= _FEWEST_BLOCKS:
-            rho = np.maximum(rho, _block_rho(y, n, block))
+            rho = np.maximum(rho, _block_rho(y * calm, n * calm, block))
     factor = 1 + np.maximum(n - 1, 0) * rho[:, None]
     return y / factor, n / factor, rho
 
 
 def null_score(y: Floats, n: Floats, model: Floats) -> tuple[Floats, Floats]:
     """Return residuals y - n mu (Huberised) and information n mu (1-mu), (S, T), of the model without steps."""
+    calm, mu = _null(y, n, model)
+    return calm - n * mu, n * mu * (1 - mu)
+
+
+def null_rate(y: Floats, n: Floats, model: Floats) -> Floats:
+    """Return the rate of each window, (S, T), of the model without steps."""
+    return _null(y, n, model)[1]
+
+
+def _null(y: Floats, n: Floats, model: Floats) -> tuple[Floats, Floats]:
+    """Fit, calm the spikes, fit again; return the calmed misses and the fitted rate."""
     beta = np.zeros((len(y), model.shape[1]))
     beta[:, 0] = logit((y.sum(1) + 0.5) / (n.sum(1) + 1))
-    calm = y
+    calm, mu = y, y
     for _ in range(2):
         beta = _batched_irls(calm, n, model, beta)
         mu = expit(beta @ model.T)
         calm = _huberised(y, n, mu)
-    return calm - n * mu, n * mu * (1 - mu)
+    return calm, mu
 
 
 def verify(y: Floats, n: Floats, model: Floats, candidates: Sequence[int], limits: Limits) -> Verified:
@@ -147,7 +166,7 @@ def verify(y: Floats, n: Floats, model: Floats, candidates: Sequence[int], limit
     cuts = sorted({c for c in candidates if shortest <= c <= len(y) - max(2, shortest // 2)})
     places: dict[int, tuple[int, int]] = {}
     placed = False
-    while cuts := _apart(cuts, n, 2 * shortest):
+    while cuts := _apart(cuts, n, round(limits.shift_apart * shortest)):
         calm, fit = _fit_steps(y, n, model, cuts)
         phi = _dispersion(calm, n, fit)
         steps = _judged(model, cuts, fit, (calm, n), phi)
@@ -215,9 +234,10 @@ def logit(p: Floats) -> Floats:
     return odds
 
 
-def _part_steps(y: Floats, n: Floats, model: Floats, limits: Limits) -> list[SeriesSteps]:
-    calm_y, calm_n, rho = effective_counts(y, n)
-    proposals = propose(*null_score(calm_y, calm_n, model), limits)
+def _part_steps(y: Floats, n: Floats, model: Floats, limits: Limits, suspected: slice) -> list[SeriesSteps]:
+    calm_y, calm_n, rho = effective_counts(y, n, suspected)
+    score = null_score(calm_y, calm_n, model)
+    proposals = propose(*score, limits) if suspected == _NOWHERE else rise_near(*score, suspected)
     found: list[SeriesSteps] = []
     for s, candidates in enumerate(proposals):
         steps, phi, linear = verify(calm_y[s], calm_n[s], model, candidates, limits)

@@ -25,7 +25,7 @@ from cachelog.metrics.once import once
 from cachelog.metrics.proportions import Floats, benjamini_hochberg, normal_tail
 from cachelog.metrics.proposals import shortest_segment
 from cachelog.metrics.rates import Mask, Rate, odds, rate_of, total, z_of
-from cachelog.metrics.series import part
+from cachelog.metrics.series import Series, part
 from cachelog.metrics.settling import ColdEvents, cold_starts, waves
 from cachelog.metrics.spans import Span, Study, is_cold, is_owed, spans, spread_of, study, touching
 
@@ -100,7 +100,7 @@ def changes(frames: Frames, limits: Limits) -> tuple[tuple[Study, tuple[Excursio
     cold, known = cold_starts(frames, limits)
     whole = [study(one, found) for one, found in known]
     studies = [s for one in whole for s in (one, *_parts(one, cold, limits))]
-    found = adjusted(_all_steps(studies, limits), limits.shift_fdr)
+    found = adjusted(_all_steps(studies, frames, limits), limits.shift_fdr)
     told = [(studied, excursions(studied, steps, limits)) for studied, steps in zip(studies, found, strict=True)]
     return tuple((studied, tuple(changed)) for studied, changed in _without_repeats(told, limits))
 
@@ -135,7 +135,7 @@ def _overlap(one: Excursion, other: Excursion, slack: int) -> bool:
     return one.low - slack <= other.high and other.low <= one.high + slack
 
 
-def _all_steps(studies: Sequence[Study], limits: Limits) -> list[SeriesSteps]:
+def _all_steps(studies: Sequence[Study], frames: Frames, limits: Limits) -> list[SeriesSteps]:
     """Find the steps of all series, those with windows alike together."""
     alike: dict[tuple[int, float], list[int]] = {}
     for k, studied in enumerate(studies):
@@ -143,8 +143,16 @@ def _all_steps(studies: Sequence[Study], limits: Limits) -> list[SeriesSteps]:
     found: dict[int, SeriesSteps] = {}
     for (windows, seconds), members in sorted(alike.items()):
         y, n = (np.array([getattr(studies[k], name) for k in members]) for name in ("misses", "lookups"))
-        found |= zip(members, find_steps(y, n, design(windows, seconds, limits), limits), strict=True)
+        model, suspected = design(windows, seconds, limits), _suspected(studies[members[0]].series, frames)
+        found |= zip(members, find_steps(y, n, model, limits, suspected), strict=True)
     return [found[k] for k in range(len(studies))]
+
+
+def _suspected(one: Series, frames: Frames) -> slice:
+    """Return the windows of a series that are suspected."""
+    if frames.suspected is None:
+        return slice(0, 0)
+    return slice(*(one.window(time) for time in frames.suspected))
 
 
 def excursions(studied: Study, found: SeriesSteps, limits: Limits) -> list[Excursion]:

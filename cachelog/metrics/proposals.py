@@ -30,6 +30,28 @@ def propose(residual: Floats, information: Floats, limits: Limits) -> list[list[
     return [_narrowest(gain[:, s], place[:, s], intervals, threshold) for s in range(len(residual))]
 
 
+def rise_near(residual: Floats, information: Floats, suspected: slice) -> list[list[int]]:
+    """Return, per series, begin and end of the likeliest single rise that overlaps the suspected windows.
+
+    All pairs of ends are scored that leave at most the length of the suspicion, and half of it again, on either side.
+    """
+    windows = residual.shape[1]
+    shortest, reach = shortest_segment(windows), (3 * (suspected.stop - suspected.start) + 1) // 2
+    starts = np.arange(max(suspected.start - reach, shortest), suspected.stop)
+    ends = np.arange(suspected.start + 1, min(suspected.stop + reach, windows) + 1)
+    long = ends[None, :] - starts[:, None] >= shortest
+    r, v = _prefix(residual), _prefix(information)
+    return [_likeliest_rise(r[s], v[s], starts, ends, long) for s in range(len(residual))]
+
+
+def _likeliest_rise(r: Floats, v: Floats, starts: Ints, ends: Ints, long: NDArray[np.bool_]) -> list[int]:
+    more, told = r[ends][None, :] - r[starts][:, None], v[ends][None, :] - v[starts][:, None]
+    spread = told * (v[-1] - told) / max(v[-1], 1e-12)
+    z = np.where(long & (spread > 1e-9), more / np.sqrt(np.maximum(spread, 1e-9)), -np.inf)
+    row, column = divmod(int(np.argmax(z)), len(ends))
+    return [int(starts[row]), int(ends[column])] if np.isfinite(z[row, column]) and z[row, column] > 0 else []
+
+
 def shortest_segment(windows: int) -> int:
     """Return the fewest windows between two steps: 6, fewer in series under 48 windows."""
     return max(3, min(6, windows // 8))

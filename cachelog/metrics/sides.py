@@ -89,6 +89,17 @@ def whole(events: Events, frames: Frames, limits: Limits) -> dict[Place, Parted]
     return {place: Parted(None, one, one) for place, one in parts.items()}
 
 
+def unsettled(frames: Frames) -> dict[Place, Parted]:
+    """Return all lookups as the side after, where any of the misses may be one of a cold cache."""
+    sums = frames.totals.group_by("model", "cache").agg(pl.col("lookups", "misses").sum()).sort("model", "cache")
+    found = {}
+    for model, cache, lookups, misses in sums.iter_rows():
+        if rate_known(cache, lookups - misses, 0) and lookups:
+            n = np.array([lookups], np.float64)
+            found[model, cache] = Parted(None, Side(np.array([misses], np.float64), n), Side(np.zeros(1), n))
+    return found
+
+
 def counted(
     events: Events, frames: Frames, at: Mapping[str, datetime], settling: bool, limits: Limits
 ) -> pl.DataFrame:  # fmt: skip

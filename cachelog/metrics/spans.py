@@ -60,8 +60,9 @@ class Span:
         """Return whether the rate went up."""
         return self.step.log_odds > 0
 
-    def over(self, level: float, gate: float) -> bool:
+    def over(self, level: float, limits: Limits) -> bool:
         """Return whether this level is back at the old one."""
+        gate = max(math.log(limits.shift_odds), limits.shift_left * abs(self.step.log_odds))
         return level - self.base < gate if self.rising else self.base - level < gate
 
 
@@ -83,8 +84,8 @@ def spans(studied: Study, found: SeriesSteps, limits: Limits) -> list[Span]:
         old, level = level, level + step.log_odds
         if not any(s.rising for s in opened) and _held(found, k, studied.series, limits):
             base = old  # what lasted is the level of now
-        closed += [replace(s, end=step.at, ongoing=False) for s in opened if s.over(level, gate)]
-        opened = [s for s in opened if not s.over(level, gate)]
+        closed += [replace(s, end=step.at, ongoing=False) for s in opened if s.over(level, limits)]
+        opened = [s for s in opened if not s.over(level, limits)]
         if step.log_odds > 0:  # what may be an echo is not the beginning of what follows it
             opened = [s for s in opened if not (s.rising and is_owed(studied, found, s.step, step.at, limits))]
         if _continues(opened, step, studied.series, limits):

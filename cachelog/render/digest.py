@@ -26,10 +26,31 @@ def sentence(news: News, run: Run) -> str:
     return f"{since}: {said}; {text.many(run.lines, 'new line')} ({text.size(run.bytes)})"
 
 
+def told(report: Report, news: News) -> list[Finding]:
+    """Return the findings that are new or worse, in rank order, each with what it is an effect of."""
+    fresh = {f.id for f in (*news.new, *news.worse)}
+    stories = [s for s in text.stories(report.findings) if any(f.id in fresh for f in (s.cause, *s.effects))]
+    return [f for s in stories for f in (s.cause, *s.effects) if f.id in fresh or f is s.cause]
+
+
+def notes(report: Report, news: News) -> list[str]:
+    """Say what is worse, and which effects that are news have a cause that is none."""
+    states = {f.id: "new" for f in news.new} | {f.id: "worse" for f in news.worse}
+    titles = {f.id: f.title for f in report.findings}
+    said = []
+    for finding in report.findings:
+        known = finding.caused_by in titles and finding.caused_by not in states
+        if finding.id in states and (known or states[finding.id] == "worse"):
+            cause = f", an effect of {finding.caused_by} (known): {titles[finding.caused_by or '']}" if known else ""
+            said.append(f"{states[finding.id]}: {finding.id} {finding.title}{cause}")
+    return said
+
+
 def render(report: Report, news: News, run: Run, look: Look = PLAIN) -> str:
     """Return what comes below the new findings: those that stayed, those that went, and what bounds the answer."""
     page = Page(look)
-    _section(page, "still there", [*news.known])
+    shown = {f.id for f in told(report, news)}
+    _section(page, "still there", [f for f in news.known if f.id not in shown])
     if news.resolved:
         page.heading("resolved")
         for noted in news.resolved[:_LISTED]:

@@ -28,7 +28,7 @@ from cachelog.contract.finding import (
     Severity,
     VersionRow,
 )
-from cachelog.contract.verdict import NOTHING, Setting
+from cachelog.contract.verdict import NOTHING, VERDICT, Check, Outcome, Setting
 from cachelog.render.document import INPUT_KEYS, as_json, finding_values, number, run_values
 
 
@@ -94,6 +94,25 @@ def read(text: str) -> Report:
         return _report(document)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f"this is no report that `cachelog analyze --format json` wrote: {error}") from None
+
+
+def checks(text: str) -> tuple[Check, ...]:
+    """Return the checks of the verdict in a report that `cachelog check` wrote, none where another command wrote it.
+
+    Raises UsageError where they cannot be read.
+    """
+    block = json.loads(text).get("check") or {}
+    try:
+        if block and block["schema"] != VERDICT:
+            raise ValueError(f"its schema is not {VERDICT}")
+        return tuple(_check(one) for one in block.get("checks", ()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"the verdict in this report is none that `cachelog check` wrote: {error}") from None
+
+
+def _check(one: Mapping[str, Any]) -> Check:
+    numbers = {str(name): value for name, value in one["numbers"].items()}
+    return Check(one["name"], Outcome(one["outcome"]), one["sentence"], one["model"], numbers=numbers)
 
 
 def _report(document: Mapping[str, Any]) -> Report:

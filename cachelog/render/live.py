@@ -14,17 +14,37 @@ SCHEMA = "cachelog.watch/1"
 _FINDINGS = 8
 _MODELS = 8
 _SPARK = 24
+_REPLICAS = 3  # named in a line
+_PATH = 160  # cells
 
 
-def line(kind: str, finding: Finding, before: Finding | None, at: datetime | None, look: Look = PLAIN) -> str:
-    """Return a note in one line; `at` is the time of the last event."""
+def line(
+    kind: str, finding: Finding, before: Finding | None, at: datetime | None, look: Look = PLAIN,
+    cause: Finding | None = None,
+) -> str:  # fmt: skip
+    """Return a note in one line; `at` is the time of the last event, `cause` what the finding is an effect of."""
     page = Page(look)
     word = f"{page.severity(finding.severity)} {finding.severity.name}"
     page.line(
         f"{text.moment(at)} " if at else "", (word, SEVERITY_STYLES[finding.severity]),
-        f" {_said(kind, finding, before)}{page.safe(finding.title)} ({finding.rule})",
+        f" {_said(kind, finding, before)}{page.safe(finding.title)} ({_where(page, finding, cause)})",
     )  # fmt: skip
     return page.text()
+
+
+def _where(page: Page, finding: Finding, cause: Finding | None) -> str:
+    """Return the rule, and of what model, versions and replicas, its cause, and the first line that proves it."""
+    said = _rule(page, finding)
+    versions = [page.names([name]) for name in (finding.version_from, finding.version_to) if name]
+    said += ", " + f" {page.sign('arrow')} ".join(versions) if versions else ""
+    said += f", on {page.names(finding.replicas, most=_REPLICAS)}" if finding.replicas else ""
+    said += f"; effect of {_rule(page, cause)}" if cause else ""
+    first = next(iter(finding.evidence), None)
+    return said + (f"; {page.fit(page.safe(first.path), _PATH, tail=0.8)}:{first.line}" if first else "")
+
+
+def _rule(page: Page, finding: Finding) -> str:
+    return finding.rule + (f" of {page.names([finding.model])}" if finding.model else "")
 
 
 def _said(kind: str, finding: Finding, before: Finding | None) -> str:
