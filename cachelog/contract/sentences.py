@@ -78,7 +78,7 @@ def printed(cut: pl.DataFrame, quiet: str | None = None, of: tuple[str, str] | N
 def _of_its_model(found: pl.DataFrame) -> pl.DataFrame:
     message = pl.col("message")
     given = {name: pl.col(name) if name in found.columns else pl.lit(None, pl.String) for name in ("model", "version")}
-    asked = [pl.col(name).is_not_null() for name in ("outcome", "hit") if name in found.columns]
+    asked = [pl.col(name).is_not_null() for name in ("outcome", "hit", "miss") if name in found.columns]
     of_cache = pl.any_horizontal(message.str.contains(_OF_CACHE).fill_null(False), *asked)
     model = pl.coalesce(given["model"], pl.when(of_cache).then(pl.col("_of")))
     mine = pl.coalesce(model, prose.model(message)) == pl.col("_of")
@@ -91,7 +91,7 @@ def _of_pairs(cut: pl.DataFrame) -> pl.DataFrame:
     named = pairs.canonical(pairs.read(cut["message"], _WANTED))
     given: dict[str, str] = {name: f"given_{name}" for name in ("time", "message") if name in named.columns}
     frame = cut.hstack(named.rename(given).get_columns())
-    answered = [pl.col(name).is_not_null() for name in ("outcome", "hit") if name in frame.columns]
+    answered = [pl.col(name).is_not_null() for name in ("outcome", "hit", "miss") if name in frame.columns]
     plain = frame.select(pl.any_horizontal(pl.lit(False), *answered)).to_series()
     before = pl.col("message").str.extract(_BEFORE)
     without = pl.col("message").str.replace_all(_PAIR, "").str.strip_chars(" ,;:-")

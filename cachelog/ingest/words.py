@@ -57,6 +57,8 @@ FORWARDED = {
     "bypass": "bypass", "method": "bypass", "request": "bypass",
 }  # fmt: skip
 FLAGS = {"true": "hit", "1": "hit", "yes": "hit", "false": "miss", "0": "miss", "no": "miss"}
+#: The same of a flag that says that it was a miss.
+MISS_FLAGS = {word: "miss" if said == "hit" else "hit" for word, said in FLAGS.items()}
 
 #: What words of home-grown outcomes probably mean: proposed to the user, never read so.
 _LIKE_HIT = (
