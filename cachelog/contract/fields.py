@@ -2,10 +2,10 @@
 
 The first alias that a line has wins. A dotted alias matches the literal dotted key as well as the nested
 path. Names in snake_case are also known in the other spellings (camelCase, PascalCase, kebab-case, UPPER_CASE), and
-within the objects in which loggers put the fields of an event. Sources: structlog, zap,
-zerolog, pino, logrus, python-json-logger, ECS, OpenTelemetry semantic conventions, nginx JSON recipes (reference:
-CONVENTIONS §4); of edges: Cloudflare Logpush datasets http_requests and workers_trace_events, Fastly's, Envoy's and Caddy's JSON access logs, CloudFront and Azure Front Door
-in JSON.
+within the objects in which loggers put the fields of an event. Sources: structlog, zap, zerolog, pino, logrus,
+python-json-logger, ECS, OpenTelemetry semantic conventions, nginx JSON recipes (reference: CONVENTIONS §4); of edges:
+Cloudflare Logpush datasets http_requests and workers_trace_events, Fastly's, Envoy's and Caddy's JSON access logs,
+CloudFront and Azure Front Door in JSON.
 """
 
 from __future__ import annotations

@@ -233,7 +233,12 @@ def _with_prose(words: pl.DataFrame) -> pl.DataFrame:
     """Take model and version out of the message where no field names them."""
     message, nameless = pl.col("_message_text"), pl.col("model").is_null()
     unversioned = pl.col("version").is_null() & (pl.col("_op") != "lookup")
-    silent = pl.col("_op").is_not_null() & pl.col("url").is_null() & message.is_not_null() & (nameless | unversioned)
+    silent = (
+        pl.col("_op").is_not_null()
+        & urls.model(pl.col("url")).is_null()
+        & message.is_not_null()
+        & (nameless | unversioned)
+    )
     numbered = words.with_row_index("_at")
     asked = numbered.filter(silent)
     if asked.is_empty():
