@@ -1,9 +1,10 @@
 """The heads of free text lines: time, level, thread or process, logger, in the shapes of common loggers.
 
-Understood are the heads of Python's logging, loguru, structlog, rich, absl, tornado, uvicorn, gunicorn, celery, logback,
-log4j, Spring, JBoss, of klog, log, logrus, zap and zerolog in Go programs, of Rust's tracing and env_logger, Ruby's
-Logger, Elixir's, Monolog, winston, pino-pretty, Nest, Serilog, NLog and log4net. Few heads differ in more than their digits, so each is read once: a line is looked up by its beginning with
-all digits made 0, and the slow expression sees distinct beginnings only.
+Understood are the heads of Python's logging, loguru, structlog, rich, absl, tornado, uvicorn, gunicorn, celery;
+logback, log4j, Spring, JBoss; of klog, log, logrus, zap and zerolog in Go programs; of Rust's tracing and env_logger;
+of Ruby's Logger, Elixir's, Monolog; of winston, pino-pretty, Nest; of Serilog, NLog and log4net. Few heads differ in
+more than their digits, so each is read once: a line is looked up by its beginning with all digits made 0, and the slow
+expression sees distinct beginnings only.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ _PIECE = (
     rf"(?:\[[^\[\]]{{0,80}}\](?: \([A-Za-z][A-Za-z0-9 ._#-]{{0,60}}\) )?|"
     rf"{LEVEL} \([^()]{{1,80}}\): |[\[<(]?{LEVEL}[\]>)]?(?: |:|\t|$)|[0-9]+ |"
     r"[a-z_][a-z0-9_]*(?:::[a-z_][a-z0-9_]*)+: |"
-    r"[A-Za-z_$][A-Za-z0-9_$]*(?:\.[A-Za-z0-9_$]+)+(?: |:|$)|[A-Za-z0-9_/$-]*[./][A-Za-z0-9_./$-]*(?::[A-Za-z0-9_<>]+)*:[0-9]+(?::? |\t)|"
+    r"[A-Za-z_$][A-Za-z0-9_$]*(?:\.[A-Za-z0-9_$]+)+(?: |:|$)|"
+    r"[A-Za-z0-9_/$-]*[./][A-Za-z0-9_./$-]*(?::[A-Za-z0-9_<>]+)*:[0-9]+(?::? |\t)|"
     r"[A-Za-z0-9_$-]+(?::[A-Za-z0-9_<>]+)*:[0-9]+(?: - |: | [|>] |\t)|"
     r"[A-Za-z0-9_.$/-]+ - |\||--*(?: |$)|: )"
 )

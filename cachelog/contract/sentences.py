@@ -36,8 +36,9 @@ _OBJECT = r"""\{ ?["'][A-Za-z_@][A-Za-z0-9_.@-]*["']: ?"""
 _SPAN_FIELDS = r"""(^|[\s:])[a-z_][a-z0-9_]*\{((?:[^{}"]|"[^"]*")*)\}:"""
 _NAMES = r"(?:model(?:[_ -]?name|[_-]?id)?|modelName|Model(?:Name)?)"
 _TOLD = (
-    rf"{_NAMES}|(?:model[_ -]?)?version|modelVersion|(?:Model)?Version|(?:cache[_ -]?)?(?:hit|miss|status|result|outcome|key)|"
-    r"cacheHit|cacheStatus|cacheResult|Hit|Result|Outcome|cached|latency_ms|duration_ms"
+    rf"{_NAMES}|(?:model[_ -]?)?version|modelVersion|(?:Model)?Version|"
+    r"(?:cache[_ -]?)?(?:hit|miss|status|result|outcome|key)|cacheHit|cacheStatus|cacheResult|"
+    r"Hit|Result|Outcome|cached|latency_ms|duration_ms"
 )
 _NAMED = rf"(?:^|[\s,;|(\[]){_NAMES}: ['\"]?([A-Za-z0-9_][^\s,;|)]*)"
 _SAID_TOO = rf"(?:^|[\s,;|(\[])(?:{_TOLD}): [^\s].*[\s,;|(\[](?:{_TOLD}): [^\s]"
@@ -83,11 +84,9 @@ def _opened(cut: pl.DataFrame) -> pl.DataFrame:
     for pattern, pair in _MEMBERS:
         members = members.str.replace_all(pattern, pair)
     members = members.str.replace_all(r"[{}]", " ")
-    colons = message.str.replace_all(_COLONS, "${1}${2}=${3}").str.replace_all(r" \| ", " ")
-    opened = (
-        pl.when("held").then(members).when("spans").then(message.str.replace_all(_SPAN_FIELDS, "${1} ${2} "))
-        .when("told").then(colons).otherwise(message)
-    )  # fmt: skip
+    plain = message.str.replace_all(_SPAN_FIELDS, "${1} ${2} ")
+    colons = plain.str.replace_all(_COLONS, "${1}${2}=${3}").str.replace_all(r" \| ", " ")
+    opened = pl.when("held").then(members).when("told").then(colons).otherwise(plain)
     return cut.hstack(marks).with_columns(message=opened).drop("held", "spans", "told")
 
 

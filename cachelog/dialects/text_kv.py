@@ -39,7 +39,8 @@ _LONG_LEVEL = r"(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL|SEV
 _AFTER = r"(?:\s+|[|,:\])>-]|$)"
 _CHANGED = r"(?:(?:un|re)?load|evict)(?:ed|ing)"
 _TELLING_START = (
-    rf"(?i)^(?:\[?(?:cache:? |lookup )(?:hit|miss)|(?:hit|miss) [a-z0-9_.-]+[@:]v?[0-9]|[a-z0-9_.-]+[@:]v?[0-9][^ ]* (?:served|not) |"
+    rf"(?i)^(?:\[?(?:cache:? |lookup )(?:hit|miss)|(?:hit|miss) [a-z0-9_.-]+[@:]v?[0-9]|"
+    r"[a-z0-9_.-]+[@:]v?[0-9][^ ]* (?:served|not) |"
     rf"(?:[a-z][a-z '-]{{0,40}} )?(?:cache (?:hit|miss|lookup)|{_CHANGED} (?:the )?model|"
     rf"model (?:cache (?:hit|miss)|[a-z0-9_.-]+ (?:\([^()]*\) )?{_CHANGED}))\b)"
 )

@@ -135,7 +135,8 @@ PHRASES = (
     Phrase(
         "load",
         rf"\b(?:re)?loaded\b|\b(?:re)?load(?:ing)? (?:\w+ )?(?:{_DONE})\b|^(?:model )?(?:re)?load(?: model)?$|"
-        rf"\b(?:{_DONE}) (?:re)?loading\b|\bnow serving\b|\bmodel (?:\S+ ){{0,3}}(?:is )?ready\b",
+        rf"\b(?:{_DONE}) (?:re)?loading\b|\bnow serving\b|"
+        r"\bmodel (?:\S+ )?ready\b|\bmodel (?:\S+ ){0,6}is ready\b",
         r"\bnot ready\b",
     ),
     Phrase(
