@@ -59,6 +59,7 @@ PARSED: pl.Schema = pl.Schema(
         "cache": pl.String(),  # one of event.CACHES or the log's own name of the cache
         "outcome": pl.String(),  # hit, MISS, EXPIRED, TCP_HIT ...
         "hit": pl.String(),  # a flag: true/false/1/0
+        "miss": pl.String(),  # a flag
         "model": pl.String(),
         "version": pl.String(),
         "from_version": pl.String(),

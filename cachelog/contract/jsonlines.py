@@ -5,7 +5,8 @@ than DEPTH; everything is checked, also what no field asks for. The canonical fi
 
 * Of a key that occurs twice in one object the first counts. null, objects and arrays are no value, but an array of one
   string is that string: Go writes headers so.
-* A field's best alias that has a value wins. "a.b" is the key "a.b" or, after it, b in the object a.
+* A field's best alias that has a value wins. "a.b" is the key "a.b" or, after it, b in the object a; what is behind
+  fields.INTO is looked for in the object before it alone.
 * Strings are unescaped; a lone surrogate becomes U+FFFD. true and false are these words.
 * A number is text as written (version 1.10 is not 1.1), but in measures (times, durations) it is a double unless it is
   an integer: its shortest text, without an exponent.
@@ -24,7 +25,7 @@ from functools import lru_cache
 import polars as pl
 
 from cachelog.contract import own
-from cachelog.contract.fields import ALIASES, BESIDE, EDGE_ALIASES
+from cachelog.contract.fields import ALIASES, BESIDE, EDGE_ALIASES, INTO
 
 #: Deepest nesting of a line; the object itself is 1. Python's own reader stands no more than about 900.
 DEPTH = 512
@@ -75,9 +76,13 @@ def _asked(said: own.Own) -> dict[str, Asked]:
     root: dict[str, Asked] = {}
     for name, aliases in {**FIELDS, **said.aliases}.items():
         for order, alias in enumerate(aliases):
-            root.setdefault(alias, Asked()).targets.append((name, 2 * order))
-            *heads, last = alias.split(".")
-            keys = root
+            *around, path = alias.split(INTO)
+            outer = root
+            for head in around:
+                outer = outer.setdefault(head, Asked()).inside
+            outer.setdefault(path, Asked()).targets.append((name, 2 * order))
+            *heads, last = path.split(".")
+            keys = outer
             for head in heads:
                 keys = keys.setdefault(head, Asked()).inside
             if heads:

@@ -11,6 +11,16 @@ import polars as pl
 _MARKED = r"^([^:@\s]+)[:@]([vV]?[0-9][A-Za-z0-9_.+-]*)$"
 _MESHED = r"^(.+)__(isvc-[0-9a-f]{10})$"  # kserve/modelmesh-serving: a hash of the spec, new with every change
 
+#: What an application writes for a model and its version: name@... is clear, but of name:... only plain numbers are:
+#: llama3:8b is another model than llama3:70b.
+_NUMBERED = r"^([^:@\s]+)(?:@([vV]?[0-9][A-Za-z0-9_.+-]*)|:([vV]?[0-9]+(?:[._-][0-9]+)*))$"
+
+
+def numbered(ids: pl.Expr) -> pl.Expr:
+    """Return model and version (a struct) of ids that hold both beyond doubt; nulls for all others."""
+    groups = ids.str.extract_groups(_NUMBERED).struct
+    return pl.struct(model=groups["1"], version=pl.coalesce(groups["2"], groups["3"]))
+
 
 def model(ids: pl.Expr) -> pl.Expr:
     """Return the model of an id: what stands before its version, all of it where it has none."""

@@ -23,7 +23,7 @@ from cachelog.contract.layout import Layout, Place
 from cachelog.contract.own import current
 
 #: Fields by which an application says what happened: with one of them a line is its own, not something around a line.
-OWN = ("model", "outcome", "edge", "hit", "event")
+OWN = ("model", "outcome", "edge", "hit", "miss", "event")
 
 #: Messages that may be lines of their own: a time, a level, a bracket or a pair at the beginning, or telling pairs.
 RECORD = re.compile(

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from cachelog.contract import own
-from cachelog.contract.fields import ALIASES, EDGE_ALIASES
+from cachelog.contract.fields import ALIASES, EDGE_ALIASES, INTO
 from cachelog.contract.quoting import unescape
 
 #: What a key looks like, and a value: quoted (perhaps followed by punctuation), bare, or nothing.
@@ -66,14 +66,15 @@ class _Layout:
 
 
 #: All names of contract/fields.py; `edge` is the status of an HTTP cache, which no other outcome may shadow.
-FIELDS: Mapping[str, tuple[str, ...]] = ALIASES | {
-    "outcome": tuple(a for a in ALIASES["outcome"] if a not in EDGE_ALIASES),
+FIELDS: Mapping[str, tuple[str, ...]] = {
+    **{field: tuple(name for name in names if INTO not in name) for field, names in ALIASES.items()},
+    "outcome": tuple(a for a in ALIASES["outcome"] if a not in EDGE_ALIASES and INTO not in a),
     "edge": EDGE_ALIASES,
 }
 ALL = Wanted(
     keys=frozenset(alias for names in FIELDS.values() for alias in names),
-    flags=frozenset(ALIASES["hit"]),
-    prose=frozenset(ALIASES["message"]),
+    flags=frozenset(FIELDS["hit"]),
+    prose=frozenset(FIELDS["message"]),
 )
 
 

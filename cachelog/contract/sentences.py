@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from cachelog.contract import pairs, prose, tallies
+from cachelog.contract import pairs, prose, tallies, urls
 from cachelog.contract.pairs import Wanted
 
 #: What lines about caches, models and starts cannot do without.
 _SAYS = (
     "cache", "hit", "miss", "stale", "bypass", "load", "evict", "expire", "flush", "purge", "invalidat", "clear",
     "roll", "revert", "deploy", "promot", "registry", "registered", "version", "start", "boot", "removed", "dropped",
+    "ready", "now serving",
 )  # fmt: skip
 _WANTED = Wanted(pairs.ALL.keys)
 _PAIR = rf"""{pairs.KEY}=(?:"(?:[^"\\]|\\.)*"|'[^']*'|[^\s,;)\]]*)[,;]?"""
@@ -27,6 +28,25 @@ _UNITS = {"sec": "s", "secs": "s", "seconds": "s", "minutes": "min"}
 _DIGEST = r"(?i)\b(?:sha(?:256)?|digest|checksum)[ :]+(?:sha256:)?([0-9a-f]{8,64})\b"
 _FAILED = r"(?is)\b(?:fail|error|unable|cannot|could not|couldn't).*?: (.+)$"
 _ASIDE = r"\(([^()]+)\)\W*$"
+
+#: Keys of objects in text, as JSON and as Python write them: "model": "fraud", 'hit': True.
+_MEMBERS = ((r'"([A-Za-z_@][A-Za-z0-9_.@-]*)": ?', " ${1}="), (r"'([A-Za-z_@][A-Za-z0-9_.@-]*)': ?", " ${1}="))
+_OBJECT = r"""\{ ?["'][A-Za-z_@][A-Za-z0-9_.@-]*["']: ?"""
+#: Fields of spans, as Rust's tracing writes them before what happened in them: predict{model="fraud" version=3}:
+_SPAN_FIELDS = r"""(^|[\s:])[a-z_][a-z0-9_]*\{((?:[^{}"]|"[^"]*")*)\}:"""
+_NAMES = r"(?:model(?:[_ -]?name|[_-]?id)?|modelName|Model(?:Name)?)"
+_TOLD = (
+    rf"{_NAMES}|(?:model[_ -]?)?version|modelVersion|(?:Model)?Version|"
+    r"(?:cache[_ -]?)?(?:hit|miss|status|result|outcome|key)|cacheHit|cacheStatus|cacheResult|"
+    r"Hit|Result|Outcome|cached|latency_ms|duration_ms"
+)
+_NAMED = rf"(?:^|[\s,;|(\[]){_NAMES}: ['\"]?([A-Za-z0-9_][^\s,;|)]*)"
+_SAID_TOO = rf"(?:^|[\s,;|(\[])(?:{_TOLD}): [^\s].*[\s,;|(\[](?:{_TOLD}): [^\s]"
+_COLONS = rf"(^|[\s,;|(\[])({_TOLD}): ([^\s])"
+#: A path that names a model, behind the method of a request or where something was loaded from.
+_PATH = r"""(?:^|[\s"'(=])((?:[a-z0-9+]+://[^\s/"']*)?/[^\s"']*?\b(?:models?|predictions?|servables?)/[^\s"',)]+)"""
+
+_REQUEST = r"""(?:^|[\s"'])(?:GET|POST|PUT|DELETE|HEAD|PATCH|OPTIONS) """
 
 #: Words that only lines about lookups and entries have.
 _OF_CACHE = r"(?i)\b(?:hits?|miss(?:es|ed)?|stale|bypass(?:ed)?|evict(?:ed|ing|ion)?|expired?)\b"
@@ -44,9 +64,30 @@ def telling(text: pl.Expr) -> pl.Expr:
 
 def read(cut: pl.DataFrame) -> pl.DataFrame:
     """Return PARSED rows of messages without their heads: row, time, about (which cache the head names), message."""
+    cut = _opened(cut)
     paired = cut["message"].str.contains("=", literal=True)
     pieces = [_of_pairs(cut.filter(paired)), _of_words(cut.filter(~paired))]
     return _with_figures(pl.concat(pieces, how="diagonal").sort("row"), cut)
+
+
+def _opened(cut: pl.DataFrame) -> pl.DataFrame:
+    """Write what objects and spans in messages hold, and "model: fraud, hit: 1", as pairs."""
+    message = pl.col("message")
+    held = message.str.contains(_OBJECT)
+    spans = message.str.contains(_SPAN_FIELDS)
+    named = message.str.extract(_NAMED)
+    told = message.str.contains(_SAID_TOO) & named.is_not_null() & ~prose.is_no_model(named)
+    marks = cut.select(held=held, spans=spans, told=told).select(pl.all().fill_null(False))
+    if not marks.select(pl.any_horizontal(pl.all()).any()).item():
+        return cut
+    members = message
+    for pattern, pair in _MEMBERS:
+        members = members.str.replace_all(pattern, pair)
+    members = members.str.replace_all(r"[{}]", " ")
+    plain = message.str.replace_all(_SPAN_FIELDS, "${1} ${2} ")
+    colons = plain.str.replace_all(_COLONS, "${1}${2}=${3}").str.replace_all(r" \| ", " ")
+    opened = pl.when("held").then(members).when("told").then(colons).otherwise(plain)
+    return cut.hstack(marks).with_columns(message=opened).drop("held", "spans", "told")
 
 
 def _with_figures(parsed: pl.DataFrame, cut: pl.DataFrame) -> pl.DataFrame:
@@ -78,7 +119,7 @@ def printed(cut: pl.DataFrame, quiet: str | None = None, of: tuple[str, str] | N
 def _of_its_model(found: pl.DataFrame) -> pl.DataFrame:
     message = pl.col("message")
     given = {name: pl.col(name) if name in found.columns else pl.lit(None, pl.String) for name in ("model", "version")}
-    asked = [pl.col(name).is_not_null() for name in ("outcome", "hit") if name in found.columns]
+    asked = [pl.col(name).is_not_null() for name in ("outcome", "hit", "miss") if name in found.columns]
     of_cache = pl.any_horizontal(message.str.contains(_OF_CACHE).fill_null(False), *asked)
     model = pl.coalesce(given["model"], pl.when(of_cache).then(pl.col("_of")))
     mine = pl.coalesce(model, prose.model(message)) == pl.col("_of")
@@ -91,7 +132,7 @@ def _of_pairs(cut: pl.DataFrame) -> pl.DataFrame:
     named = pairs.canonical(pairs.read(cut["message"], _WANTED))
     given: dict[str, str] = {name: f"given_{name}" for name in ("time", "message") if name in named.columns}
     frame = cut.hstack(named.rename(given).get_columns())
-    answered = [pl.col(name).is_not_null() for name in ("outcome", "hit") if name in frame.columns]
+    answered = [pl.col(name).is_not_null() for name in ("outcome", "hit", "miss") if name in frame.columns]
     plain = frame.select(pl.any_horizontal(pl.lit(False), *answered)).to_series()
     before = pl.col("message").str.extract(_BEFORE)
     without = pl.col("message").str.replace_all(_PAIR, "").str.strip_chars(" ,;:-")
@@ -99,11 +140,24 @@ def _of_pairs(cut: pl.DataFrame) -> pl.DataFrame:
         frame.filter(plain).with_columns(_said=_few(before, frame.columns)),
         _with_words(frame.filter(~plain).with_columns(_said=without)),
     ]
-    return _with_times(pl.concat(read, how="diagonal"), given)
+    return _with_times(_with_paths(pl.concat(read, how="diagonal")), given)
+
+
+def _with_paths(frame: pl.DataFrame) -> pl.DataFrame:
+    """Add the path in a message, where it names a model: of a request only where the line tells what came of it.
+
+    That somebody asked for a model to be loaded or dropped is no load.
+    """
+    path = pl.col("message").str.extract(_PATH)
+    answered = [pl.col(name).is_not_null() for name in ("outcome", "hit", "miss") if name in frame.columns]
+    told = pl.any_horizontal(pl.lit(False), *answered) | ~pl.col("message").str.contains(_REQUEST)
+    named = pl.when(told & urls.model(path).is_not_null()).then(path)
+    known = [pl.col("url")] if "url" in frame.columns else []
+    return frame.with_columns(url=pl.coalesce(*known, named))
 
 
 def _of_words(cut: pl.DataFrame) -> pl.DataFrame:
-    return _with_times(_with_words(cut.with_columns(_said=pl.col("message"))), {})
+    return _with_times(_with_paths(_with_words(cut.with_columns(_said=pl.col("message")))), {})
 
 
 def _with_words(frame: pl.DataFrame) -> pl.DataFrame:

@@ -11,10 +11,11 @@ from __future__ import annotations
 import polars as pl
 
 from cachelog.contract import heads, sentences, servers
-from cachelog.contract.heads import CLOCK, KLOG, LEVEL, TIME
+from cachelog.contract.heads import AMERICAN, BEFORE, CLOCK, COUNTING, EPOCH, KLOG, LEVEL, TIME, TORNADO
 
 NAME = "text_kv"
 LAST_RESORT = True
+BRACED = True
 SAMPLES = (
     "2026-11-23 15:16:31,614 INFO  [19307] scorer: predict model=fraud version=v41 key=f3 cache=MISS 7.39ms",
     "2026-11-23 15:16:30,392 - scorer - WARNING - Model cache miss for fraud version v41, loading",
@@ -38,8 +39,10 @@ _LONG_LEVEL = r"(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL|SEV
 _AFTER = r"(?:\s+|[|,:\])>-]|$)"
 _CHANGED = r"(?:(?:un|re)?load|evict)(?:ed|ing)"
 _TELLING_START = (
-    rf"(?i)^(?:[a-z][a-z '-]{{0,40}} )?(?:cache (?:hit|miss)|{_CHANGED} (?:the )?model|"
-    rf"model (?:cache (?:hit|miss)|[a-z0-9_.-]+ {_CHANGED}))\b"
+    rf"(?i)^(?:\[?(?:cache:? |lookup )(?:hit|miss)|(?:hit|miss) [a-z0-9_.-]+[@:]v?[0-9]|"
+    r"[a-z0-9_.-]+[@:]v?[0-9][^ ]* (?:served|not) |"
+    rf"(?:[a-z][a-z '-]{{0,40}} )?(?:cache (?:hit|miss|lookup)|{_CHANGED} (?:the )?model|"
+    rf"model (?:cache (?:hit|miss)|[a-z0-9_.-]+ (?:\([^()]*\) )?{_CHANGED}))\b)"
 )
 #: Words, and then pairs that tell of a model or a cache.
 _PAIRED_START = (
@@ -48,7 +51,12 @@ _PAIRED_START = (
 )
 #: Figures about many lookups, perhaps behind words.
 _TALLY_START = r"(?i)^(?:[a-z][\w .:-]{0,60}[ ({\[:])?(?:cache[ _-]?)?(?:hits|hit_?count)[=:] ?[0-9]+\b.*\bmiss"
-_BEGINS = rf"^(?:[\[(<]?{TIME}[\])>]?{_AFTER}|{CLOCK} +\[|\[{LEVEL} *\]|<{LEVEL}>|{_LONG_LEVEL}(?::|\s)|{KLOG})"
+_CLOCKED = rf"{CLOCK} +(?:[a-z_]+=[^ ]+ +)*(?:\[|{_LONG_LEVEL} )|\[{CLOCK}(?: {LEVEL})?\] "
+_TAGGED = rf"\[{LEVEL} *\]|<{LEVEL}>|{_LONG_LEVEL}(?::|\s)|(?:info|warn|warning|error|debug|verbose): |{COUNTING}"
+_TIMED = rf"[\[(<]?{TIME}[\])>]?{_AFTER}|{BEFORE}\[?{TIME}|\[[DIWECF] {TIME} |{EPOCH}|{AMERICAN}|{TORNADO}"
+#: What Python prints of a dict.
+_DICT = r"^\{'[A-Za-z_][A-Za-z0-9_.]*': "
+_BEGINS = rf"^(?:{_TIMED}|{_CLOCKED}|{_TAGGED}|{KLOG})"
 #: Records of servers that have dialects of their own.
 _TORCHSERVE = r"(?:org\.pytorch\.serve\.[A-Za-z0-9_.$]+|(?:MODEL|ACCESS)_LOG|(?:MODEL|TS|TELEMETRY)_METRICS)"
 _OWNED = "|".join(
@@ -74,7 +82,12 @@ _CONSOLE = rf"(?s)^({TIME})\t{LEVEL}((?:\t[^\t{{ ]+)*)\t([^\t]*)(?:\t(\{{.*\}}))
 def claim(text: pl.Expr) -> pl.Expr:
     """Return whether a line begins with a time or a level, or with words about caches and models."""
     others = text.str.contains(_OWNED) | text.str.contains(servers.FREE)
-    telling = text.str.contains(_TELLING_START) | text.str.contains(_PAIRED_START) | text.str.contains(_TALLY_START)
+    telling = (
+        text.str.contains(_TELLING_START)
+        | text.str.contains(_DICT)
+        | text.str.contains(_PAIRED_START)
+        | text.str.contains(_TALLY_START)
+    )
     return telling | (text.str.contains(_BEGINS) & ~others)
 
 

@@ -14,7 +14,7 @@ from cachelog.contract.quoting import unescape
 NAME = "triton"
 SOURCE = "triton-inference-server/common src/logging.cc, core src/model_repository_manager/model_lifecycle.cc"
 BLIND = "Triton logs no requests and no outcome of its response cache; only its /metrics count hits and misses"
-HINTS = (".cc:", ".h:", ".cu:", ".cpp:", ".hpp:", ".py:", "|", "+-", "Signal (")
+HINTS = (".cc:", ".h:", ".cu:", ".cpp:", ".hpp:", "|", "+-", "Signal (")
 SAMPLES = (
     'I1123 15:09:56.579892 10645 model_lifecycle.cc:472] "loading: fraud:41"',
     "I1123 15:09:57.932261 10645 model_lifecycle.cc:839] \"successfully loaded 'fraud'\"",
@@ -28,8 +28,8 @@ SAMPLES = (
     "+------------+---------+--------+",
 )
 
-# .go is klog, whose lines are not Triton's
-_FILE = r"[0-9]+ +[A-Za-z0-9_.-]+\.(?:cc|h|cu|cpp|hpp|py):[0-9]+\]"
+# .go is klog and .py absl or the log of a Python model, whose lines are not Triton's
+_FILE = r"[0-9]+ +[A-Za-z0-9_.-]+\.(?:cc|h|cu|cpp|hpp):[0-9]+\]"
 _GLOG = rf"[IWEF][0-9]{{4}} [0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}\.[0-9]{{6}} +{_FILE}"
 _ISO = rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}Z? [IWEF] {_FILE}"
 _TABLE = r"\+(?:-+\+)+$|\|.* \|$"

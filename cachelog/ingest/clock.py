@@ -112,13 +112,35 @@ def _glog(text: pl.Expr) -> pl.Expr:
     return ("2000" + text).str.to_datetime("%Y%m%d %H:%M:%S%.f", time_unit="us", strict=False)
 
 
+def _glog_dated(text: pl.Expr) -> pl.Expr:
+    return text.str.to_datetime("%Y%m%d %H:%M:%S%.f", time_unit="us", strict=False)
+
+
+def _compact(text: pl.Expr) -> pl.Expr:
+    return text.str.strip_chars_end("Z").str.to_datetime("%Y%m%dT%H%M%S%.f", time_unit="us", strict=False)
+
+
+def _asctime(text: pl.Expr) -> pl.Expr:
+    single = text.str.replace_all(r" +", " ")
+    return single.str.to_datetime("%a %b %e %H:%M:%S%.f %Y", time_unit="us", strict=False)
+
+
+def _half_days(text: pl.Expr) -> pl.Expr:
+    return text.str.to_datetime("%Y-%m-%d %I:%M:%S %p", time_unit="us", strict=False)
+
+
+def _exponent(text: pl.Expr) -> pl.Expr:
+    return (text.cast(pl.Float64, strict=False) * 1e6).round().cast(pl.Int64, strict=False).cast(_NAIVE)
+
+
 def _syslog(text: pl.Expr) -> pl.Expr:
     single = "2000 " + text.str.replace_all(r" +", " ")
     return single.str.to_datetime("%Y %b %e %H:%M:%S%.f", time_unit="us", strict=False)
 
 
 def _day_month(text: pl.Expr) -> pl.Expr:
-    return text.str.to_datetime("%d %b %Y %H:%M:%S%.f", time_unit="us", strict=False)
+    plain = text.str.replace(r"^(\d+ [A-Za-z]+ \d+), ", "$1 ").str.replace(",", ".", literal=True)
+    return plain.str.to_datetime("%d %b %Y %H:%M:%S%.f", time_unit="us", strict=False)
 
 
 _DATE = r"^\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?"
@@ -131,7 +153,13 @@ SHAPES = (
     Shape("access naive", r"^\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d(?:\.\d+)?$", _haproxy, zoned=False),
     Shape("glog", r"^\d{4} \d\d:\d\d:\d\d(?:\.\d+)?$", _glog, zoned=False, yearless=True),
     Shape("syslog", r"^[A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:\d\d(?:\.\d+)?$", _syslog, zoned=False, yearless=True),
-    Shape("day month", r"^\d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d(?:\.\d+)?$", _day_month, zoned=False),
+    Shape("day month", r"^\d{1,2} [A-Z][a-z]{2} \d{4},? \d\d:\d\d:\d\d(?:[.,]\d+)?$", _day_month, zoned=False),
+    Shape("glog dated", r"^\d{8} \d\d:\d\d:\d\d(?:\.\d+)?$", _glog_dated, zoned=False),
+    Shape("compact utc", r"^\d{8}T\d{6}(?:\.\d+)?Z$", _compact, zoned=True),
+    Shape("compact", r"^\d{8}T\d{6}(?:\.\d+)?$", _compact, zoned=False),
+    Shape("asctime", r"^[A-Z][a-z]{2} [A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:\d\d(?:\.\d+)? \d{4}$", _asctime, zoned=False),
+    Shape("half days", r"^\d{4}-\d\d-\d\d \d{1,2}:\d\d:\d\d [AP]M$", _half_days, zoned=False),
+    Shape("exponent", r"^1\.\d+e\+09$", _exponent, zoned=True),
 )
 
 CLOCK: pl.Schema = pl.Schema({"ts": TS, "naive": pl.Boolean(), "yearless": pl.Boolean()})

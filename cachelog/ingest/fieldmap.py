@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from cachelog.contract import jsonlines, opening
+from cachelog.contract.fields import INTO
 from cachelog.contract.finding import Candidate
 from cachelog.contract.heads import cut
 from cachelog.contract.own import SAME, current
@@ -43,7 +44,8 @@ def examined(source: Source, envelopes: Modules, dialects: Modules, spool: str |
 def _fields(lines: Sequence[str]) -> Mapping[str, str]:
     """Return canonical field -> the name it has, what the user says, else the best alias that occurs."""
     seen = set[str]().union(*(_names(text) for text in lines))
-    found = {field: next((a for a in aliases if a in seen), None) for field, aliases in jsonlines.FIELDS.items()}
+    written = {f: (a.replace(INTO, ".") for a in aliases) for f, aliases in jsonlines.FIELDS.items()}
+    found = {field: next((name for name in names if name in seen), None) for field, names in written.items()}
     mine = {SAME.get(one.field, one.field): one.said.partition("=")[2] for one in current().maps}
     headed = "time" not in found or found["time"] is None
     if headed and lines and cut(pl.Series(lines, dtype=pl.String))["time"].count() * 2 > len(lines):

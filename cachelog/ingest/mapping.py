@@ -127,7 +127,7 @@ def _outcome(frame: pl.DataFrame, one: _Found, value: pl.Series, books: Rows) ->
             frame = _first(frame, field, pl.select(pl.when(is_word).then(pl.lit(text))).to_series())
     known = plain.set((plain == "none").fill_null(False), None)
     has = value.is_not_null()
-    frame = frame.with_columns(_unless(name, has) for name in ("outcome", "hit") if name in frame.columns)
+    frame = frame.with_columns(_unless(name, has) for name in ("outcome", "hit", "miss") if name in frame.columns)
     return _first(frame, "outcome", known)
 
 

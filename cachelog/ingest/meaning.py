@@ -12,13 +12,22 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from cachelog.contract import platform, prose, tallies, urls
+from cachelog.contract import model_ids, platform, prose, tallies, urls
 from cachelog.contract.dialect import PARSED
 from cachelog.contract.event import CACHES, COUNTED, LABEL, OPS, OUTCOMES
 from cachelog.contract.events import TOLD, is_bulk
 from cachelog.contract.proxylines import PERHAPS_HIT, PERHAPS_MISS
 from cachelog.ingest.said import WORDS
-from cachelog.ingest.words import EDGE_WORDS, EXPIRED, FLAGS, FORWARDED, OUTCOME_WORDS, PHRASES, UNNAMED
+from cachelog.ingest.words import (
+    EDGE_WORDS,
+    EXPIRED,
+    FLAGS,
+    FORWARDED,
+    MISS_FLAGS,
+    OUTCOME_WORDS,
+    PHRASES,
+    UNNAMED,
+)
 
 _MANY = 5_000  # different things said in a unit: a log of other words every time is read without memory
 _MOST = 50_000  # things remembered, then all are forgotten: some hundred bytes each
@@ -116,7 +125,7 @@ def _with_words(raw: pl.DataFrame) -> pl.DataFrame:
     tag = edge | written.str.contains(r"^\S+$|;\s*(?:hit\b|fwd=)")  # of an application a sentence is no tag
     asked = pl.when(tag).then(_word(written)).otherwise(written.str.to_lowercase())
     word = pl.when(edge).then(_mapped(asked, EDGE_WORDS)).otherwise(_mapped(asked, OUTCOME_WORDS))
-    flag = _mapped(pl.col("hit").cast(pl.String).str.to_lowercase(), FLAGS)
+    flag = _flag()
     frame = frame.with_columns(
         _outcome=pl.coalesce(word, flag, pl.col("event_outcome"), pl.col("message_outcome")),
         _expired=asked.is_in(list(EXPIRED)),
@@ -135,6 +144,14 @@ def _with_words(raw: pl.DataFrame) -> pl.DataFrame:
         .otherwise(other)
     )
     return frame.with_columns(_op=op)
+
+
+def _flag() -> pl.Expr:
+    """Return what flags say: that it was a hit, or a miss, or the outcome itself; nothing where they contradict."""
+    hit, miss = (pl.col(name).cast(pl.String).str.to_lowercase() for name in ("hit", "miss"))
+    said = pl.coalesce(_mapped(hit, FLAGS), _mapped(hit, OUTCOME_WORDS))
+    missed = _mapped(miss, MISS_FLAGS)
+    return pl.when((said != missed).fill_null(False)).then(None).otherwise(pl.coalesce(said, missed))
 
 
 def _word(text: pl.Expr) -> pl.Expr:
@@ -216,7 +233,12 @@ def _with_prose(words: pl.DataFrame) -> pl.DataFrame:
     """Take model and version out of the message where no field names them."""
     message, nameless = pl.col("_message_text"), pl.col("model").is_null()
     unversioned = pl.col("version").is_null() & (pl.col("_op") != "lookup")
-    silent = pl.col("_op").is_not_null() & pl.col("url").is_null() & message.is_not_null() & (nameless | unversioned)
+    silent = (
+        pl.col("_op").is_not_null()
+        & urls.model(pl.col("url")).is_null()
+        & message.is_not_null()
+        & (nameless | unversioned)
+    )
     numbered = words.with_row_index("_at")
     asked = numbered.filter(silent)
     if asked.is_empty():
@@ -244,14 +266,24 @@ def _is_event() -> pl.Expr:
 
 
 def _label(name: str) -> pl.Expr:
-    """A model or version as written; blank and "-" mean none. Where it is missing a URL may name it."""
-    text = pl.col(name).cast(pl.String).str.strip_chars()
-    clean = pl.when(text.is_in(["", "-", "null", "None"])).then(None).otherwise(text)
+    """A model or version as written; blank and "-" mean none. Where it is missing a URL may name it.
+
+    A model that holds its version (fraud@3) is read apart where no other version is named.
+    """
+    clean = _clean(name)
     if name == "model":
-        return pl.coalesce(clean, urls.model(pl.col("url")))
+        said, known = model_ids.numbered(clean), _clean("version")
+        apart = (known.is_null() | (known == said.struct.field("version"))).fill_null(False)
+        return pl.coalesce(pl.when(apart).then(said.struct.field("model")), clean, urls.model(pl.col("url")))
     if name == "version":
-        return pl.coalesce(clean, urls.version(pl.col("url")))
+        held = model_ids.numbered(_clean("model")).struct.field("version")
+        return pl.coalesce(clean, held, urls.version(pl.col("url")))
     return clean
+
+
+def _clean(name: str) -> pl.Expr:
+    text = pl.col(name).cast(pl.String).str.strip_chars()
+    return pl.when(text.is_in(["", "-", "null", "None"])).then(None).otherwise(text)
 
 
 def _meaning(said: pl.DataFrame) -> pl.DataFrame:

@@ -13,7 +13,7 @@ import polars as pl
 from cachelog.contract.dialect import PARSED
 
 #: Columns of what a line says; all others of PARSED are of the line itself.
-WORDS = ("op", "event", "message", "cache", "outcome", "hit", "model", "version", "from_version", "to_version",
+WORDS = ("op", "event", "message", "cache", "outcome", "hit", "miss", "model", "version", "from_version", "to_version",
          "digest", "reason", "n", "url")  # fmt: skip
 
 _LOOKED_AT = 2000  # rows that tell whether grouping pays

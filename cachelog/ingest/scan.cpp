@@ -27,7 +27,7 @@
 // * A line is valid when it is one JSON object by RFC 8259, valid UTF-8, not longer than line_bytes and not deeper
 //   nested than `depth`. Everything is checked, also what no field asks for.
 // * Of a key that occurs twice in one object the first counts. null, objects and arrays are no value: the next alias counts.
-// * An alias "a.b" is the key "a.b" or, after it, b in the object a.
+// * An alias "a.b" is the key "a.b" or, after it, b in the object a; what is behind kInto is in the object before it.
 // * Strings are unescaped, a lone surrogate is U+FFFD. Numbers are text as written; in times and measures they are
 //   doubles (shortest text, no exponent) unless they are integers.
 //
@@ -42,6 +42,7 @@ using namespace cachelog;
 
 constexpr size_t kGuess = 32;           // longest key that is guessed, with its closing quote
 constexpr size_t kGuesses = 256;        // keys of one object that are remembered
+constexpr char kInto = '\x1f';           // fields.INTO
 
 // ---------------------------------------------------------------------------------------------- keys
 
@@ -205,13 +206,17 @@ class Reader {
   const vector<uint32_t>& words() const { return words_; }
 
   void alias(uint32_t field, uint32_t order, string_view path) {
-    root_.key(path).targets.push_back({field, order * 2});
     Node* node = &root_;
     string_view tail = path;
+    for (size_t into; (into = tail.find(kInto)) != string_view::npos; tail.remove_prefix(into + 1)) {
+      node = &inside(*node, tail.substr(0, into));
+    }
+    const Node* outer = node;
+    node->key(tail).targets.push_back({field, order * 2});
     for (size_t dot; (dot = tail.find('.')) != string_view::npos; tail.remove_prefix(dot + 1)) {
       node = &inside(*node, tail.substr(0, dot));
     }
-    if (node != &root_) node->key(tail).targets.push_back({field, order * 2 + 1});
+    if (node != outer) node->key(tail).targets.push_back({field, order * 2 + 1});
   }
 
   std::unique_ptr<Found> scan(const char* data, size_t size, Open open) {

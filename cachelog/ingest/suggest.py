@@ -312,9 +312,11 @@ def _of_two(one: Sequence[str], other: Sequence[str], messages: Sequence[str]) -
     tail = min(_common(one[::-1], other[::-1]), len(one) - same, len(other) - same)
     rows = [_WORD.findall(m)[: same - 1] for m in messages]
     columns = _slots(one[:same], rows)
+    if not tail:  # one goes on where the other ends: they differ in more than a text
+        return columns
     spans = [[w.span() for w in _WORD.finditer(m)] for m in messages]
     texts = [m[s[same - 1][0] : s[len(s) - tail][1]] for m, s in zip(messages, spans, strict=True) if len(s) >= same]
-    if tail and len(set(texts)) <= _FEW:
+    if len(set(texts)) <= _FEW:
         said = "|".join(re.sub(r"(?:\\?\s)+", r"\\s+", re.escape(text)) for text in sorted(set(texts)))
         differing = _Column(f"/{_plain(one[same - 1])}({said})/", frozenset({"outcome"}))
         for text in texts:

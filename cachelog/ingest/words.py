@@ -57,6 +57,8 @@ FORWARDED = {
     "bypass": "bypass", "method": "bypass", "request": "bypass",
 }  # fmt: skip
 FLAGS = {"true": "hit", "1": "hit", "yes": "hit", "false": "miss", "0": "miss", "no": "miss"}
+#: The same of a flag that says that it was a miss.
+MISS_FLAGS = {word: "miss" if said == "hit" else "hit" for word, said in FLAGS.items()}
 
 #: What words of home-grown outcomes probably mean: proposed to the user, never read so.
 _LIKE_HIT = (
@@ -89,12 +91,23 @@ _RATES = r"\b(?:hit|miss)(?:s|es)? ?(?:rate|ratio|count|percent\w*|total|stat\w*
 _FILES = rf"{_RATES}|\b(?:dir|directory|folder|path|files?|weights|checkpoints?|tokenizers?|datasets?|download\w*)\b"
 #: The first phrase that fits wins. Texts are lower case, with _ - . / turned to blanks.
 PHRASES = (
-    Phrase("lookup", r"\bcache (?:lookup )?hit\b|\bhit (?:in|from) (?:\w+ )?cache\b|^(?:lookup )?hit$", _RATES, "hit"),
+    Phrase(
+        "lookup", r"\bcache:? (?:lookup )?hit\b|\bhit (?:in|from) (?:\w+ )?cache\b|^(?:lookup )?hit$", _RATES, "hit"
+    ),
     Phrase(
         "lookup",
-        r"\bcache (?:lookup )?miss(?:ed)?\b|\bmiss(?:ed)? (?:in|on) (?:\w+ )?cache\b|^(?:lookup )?miss$",
+        r"\bcache:? (?:lookup )?miss(?:ed)?\b|\bmiss(?:ed)? (?:in|on) (?:\w+ )?cache\b|^(?:lookup )?miss$",
         _RATES,
         "miss",
+    ),
+    *(
+        Phrase(
+            "lookup",
+            rf"\bcache lookup\b.{{0,120}}[>:=] ?{word}\b|\blookup {word}\b|^{word} \S+[@:]v?[0-9]",
+            _RATES,
+            outcome,
+        )
+        for word, outcome in (("hit", "hit"), ("miss(?:ed)?", "miss"))
     ),
     # Spring's cache abstraction and hand-written caches: "Cache entry for key 'a' found in cache 'models'"
     Phrase("lookup", r"\b(?:no cache entry for|not (?:found |present )?in (?:the )?(?:\w+ )?cache)\b", _FILES, "miss"),
@@ -122,7 +135,8 @@ PHRASES = (
     Phrase(
         "load",
         rf"\b(?:re)?loaded\b|\b(?:re)?load(?:ing)? (?:\w+ )?(?:{_DONE})\b|^(?:model )?(?:re)?load(?: model)?$|"
-        r"\bmodel (?:\S+ )?(?:is )?ready\b",
+        rf"\b(?:{_DONE}) (?:re)?loading\b|\bnow serving\b|"
+        r"\bmodel (?:\S+ )?ready\b|\bmodel (?:\S+ ){0,6}is ready\b",
         r"\bnot ready\b",
     ),
     Phrase(
