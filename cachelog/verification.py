@@ -60,7 +60,12 @@ def compared(saved: Report, recomputed: Report, texts: Texts) -> Verified:
     count = Count()
     found = [*_whole(saved, recomputed, count), *_models(saved, recomputed, count)]
     found += _findings(_by_mark(saved), _by_mark(recomputed), texts, count)
-    return Verified(count.figures, count.lines, tuple(found))
+    return Verified(count.figures, count.lines, tuple(sorted(found, key=_behind)))
+
+
+def _behind(item: Difference) -> int:
+    """Put what others come of before them: lines that changed, then inputs, then figures."""
+    return 0 if item.line else 1 if item.where.startswith("input ") else 2
 
 
 @dataclass(slots=True)
@@ -185,7 +190,7 @@ def _lines(finding: Finding, again: Finding | None, texts: Texts, count: Count) 
         same = cited.get(_line_key(item))
         text = texts.get((item.path, item.line), same.text if same else None)
         if text != item.text:
-            yield Difference(where, "text", item.text, _NONE if text is None else text)
+            yield Difference(where, "text", item.text, _NONE if text is None else text, f"{item.path}:{item.line}")
         if same and same.time != item.time:
             yield Difference(where, "time", _shown(item.time), _shown(same.time))
         if again and not same:

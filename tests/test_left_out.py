@@ -19,7 +19,7 @@ def logs(tmp_path, monkeypatch):
     return folder
 
 
-@pytest.mark.parametrize("name", ["r.json", "r.jsonl", "r.html", "r.prom", "r.sarif"])
+@pytest.mark.parametrize("name", ["r.json", "r.jsonl", "r.html", "r.prom", "r.sarif", "r.xml", "r.ndjson"])
 def test_a_report_beside_the_logs_is_named_and_not_read(logs, name, capsys):
     before = pipeline.inputs([str(logs)])
     assert run(["analyze", str(logs), "-o", str(logs / name)]) == 0

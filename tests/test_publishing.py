@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -340,3 +341,27 @@ def test_nothing_else_in_the_house_uses_a_network():
             if any(name in networked or name.split(".")[0] in networked for name in names):
                 found.add(path.name)
     assert found == {"notifying.py"}
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (["--fail-on", "hihg"], r"--fail-on 'hihg' is none of its choices \(did you mean high\?\): none, info, low, "),
+        (["--format", "yaml"], r"--format 'yaml' is none of its choices: text, json, "),
+        (["--top", "x"], "--top takes a whole number; see"),
+        (["--top", "-1"], "--top takes 0 or more; see"),
+        (["-o", "x.typo"], r"no format has the ending of 'x.typo'.* or take one of \.txt, \.json, "),
+        (["--since", "now", "--until", "-3h"], "--since now is not before --until -3h"),
+    ],
+)
+def test_what_is_refused_is_said_in_one_sentence_of_ours(given, says, tmp_path, capsys):
+    from cachelog.cli.app import run
+
+    (tmp_path / "a.log").write_text("")
+    assert run(["analyze", str(tmp_path), *given]) == 2
+    out, err = capsys.readouterr()
+    assert not out
+    assert err.count("\n") == 1
+    assert re.search(says, err)
+    assert "Value error" not in err
+    assert "Input" not in err

@@ -68,6 +68,10 @@ def test_a_changed_cited_line_is_named_with_what_it_was_and_is(saved, verified):
     assert f"{line['path']}:{line['line']}" in found[0]["where"]
     assert found[0]["was"] == line["text"]
     assert found[0]["is"] == text[line["line"] - 1]
+    _, page = verified(report, logs)
+    flat = " ".join(page.split())
+    assert flat.startswith(f"Does not hold: {line['path']}:{line['line']} is not as cited; ")
+    assert f"line {line['path']}:{line['line']}" in page.split("•")[1].replace("\n  ", " ")  # the first of them
 
 
 def test_a_hit_turned_into_a_miss_fails_by_the_names_of_the_figures(saved, verified):

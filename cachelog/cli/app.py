@@ -27,6 +27,7 @@ from cachelog.cli import (
 from cachelog.cli.naming import nearest
 from cachelog.cli.options import flat
 from cachelog.cli.printing import ReaderGone, emit, say
+from cachelog.cli.refusals import plainly
 from cachelog.contract.errors import UsageError
 
 app = typer.Typer(
@@ -107,7 +108,7 @@ def _run(arguments: Sequence[str]) -> int:
             print(error, file=sys.stderr)
             return 2
         hint = f"; see `{context.command_path} --help`" if context else ""
-        raise UsageError(f"{error.format_message().rstrip('.')}{hint}") from None
+        raise UsageError(f"{plainly(error.format_message().rstrip('.'))}{hint}") from None
     return code if isinstance(code, int) else 0
 
 

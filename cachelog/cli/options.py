@@ -98,6 +98,7 @@ class Filters:
     def options(self, now: datetime) -> Options:
         """Return what the pipeline is asked for; raises UsageError."""
         from cachelog.cli.naming import known_rules
+        from cachelog.contract.errors import UsageError
         from cachelog.contract.finding import Severity
         from cachelog.request import Options
 
@@ -114,6 +115,8 @@ class Filters:
             cache=not self.no_cache,
             order=tuple(label.strip() for label in (self.order or "").split(",") if label.strip()),
         )
+        if asked.since and asked.until and asked.since >= asked.until:
+            raise UsageError(f"--since {self.since} is not before --until {self.until}, so no time is asked for")
         return asked.within(size(self.max_memory)) if self.max_memory else asked
 
 

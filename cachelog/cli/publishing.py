@@ -113,8 +113,12 @@ def _by_ending(path: str, asked: ReportFormat | None, alone: bool) -> ReportForm
     known = ENDINGS.get(ending)
     if known:
         return asked if alone and asked in known else known[0]
-    if asked is None and ending[1:].isalpha() and (near := nearest(ending, ENDINGS)):
-        raise UsageError(f"no format has the ending of {path!r}{near}; name it: -o FORMAT=FILE")
+    if asked is None and ending[1:].isalpha():
+        known_ones = ", ".join(ENDINGS)
+        raise UsageError(
+            f"no format has the ending of {path!r}{nearest(ending, ENDINGS)}; name it as in -o json={path},"
+            f" or take one of {known_ones}"
+        )
     return asked or ReportFormat.TEXT
 
 

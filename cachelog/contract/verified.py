@@ -20,6 +20,7 @@ class Difference:
     field: str
     was: Number
     now: Number
+    line: str = ""  # path:line, where it is the text of a cited line
 
 
 @dataclass(frozen=True, slots=True)

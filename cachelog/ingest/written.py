@@ -9,10 +9,11 @@ import re
 from contextlib import suppress
 
 _HEAD = 1024  # bytes in which all of them say it
-_ENDINGS = (".json", ".jsonl", ".prom", ".html", ".sarif")
+_ENDINGS = (".json", ".jsonl", ".ndjson", ".prom", ".html", ".htm", ".sarif", ".xml")
 _SAYS = re.compile(
     rb'\s*\{\s*(?:"kind": "run",\s*)?"schema": "cachelog\.'  # reports, lines, findings, verdicts, samples
     rb"|# HELP cachelog_build_info "
+    rb'|(?:<\?xml[^>]*>\s*)?<testsuites name="cachelog"'
     rb'|\s*<!doctype html>[^\0]{0,600}<meta name="generator" content="cachelog '
     rb'|\{\s*"\$schema": "[^"]*sarif[^"]*",\s*"version": "[^"]*",\s*"runs": \[\s*\{\s*"tool": \{\s*"driver": \{\s*'
     rb'"name": "cachelog"',
