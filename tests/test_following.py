@@ -429,3 +429,18 @@ def test_a_log_of_one_line_without_an_end_is_known_by_that_line(tmp_path):
     (folder / "a.log.1").write_text(line(0))
     log.write_text(lines(50, 90))  # the same file, another log
     assert followed(folder, state) == batch(folder)
+
+
+def test_a_file_that_was_seen_before_its_first_byte_is_one_input(tmp_path):
+    folder, state = tmp_path / "logs", tmp_path / "state.json"
+    folder.mkdir()
+    (folder / "b.log").write_text(lines(0, 300))
+    (folder / "a.log").write_text("")
+    assert followed(folder, state) == batch(folder)
+    (folder / "a.log").write_text(lines(300, 600))
+    assert followed(folder, state) == batch(folder)
+    shutil.copy(folder / "b.log", folder / "b.log.1")
+    (folder / "b.log").write_text("")
+    assert followed(folder, state) == batch(folder)
+    (folder / "b.log").write_text(lines(600, 900))
+    assert followed(folder, state) == batch(folder)

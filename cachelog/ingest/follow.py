@@ -75,7 +75,7 @@ class Follower:
         unique = {source.path: source for source in sources}
         looks = []
         self._order = {path: at for at, path in enumerate(unique)}
-        self._untold = tuple(s for s in unique.values() if s.note)
+        self._untold = tuple(s for s in unique.values() if s.note or not (s.size or s.pipe))
         for source in unique.values():
             file, ended = self._pipes[source.path]() if source.path in self._pipes else (source.path, True)
             if not source.note and (look := Look.at(source, file, ended)):
@@ -95,8 +95,10 @@ class Follower:
         """Note where streams are that did not change, and that others are nowhere."""
         now, streams = time.time(), self.journal.streams
         here = {stream.number: look for look, stream in found.known}
-        for number, stream in streams.items():
-            if (look := here.get(number)) is None:
+        for number, stream in list(streams.items()):
+            if (look := here.get(number)) is None and stream.empty:
+                del streams[number]  # a file was seen before its first byte was written, and is another log by now
+            elif look is None:
                 streams[number] = replace(stream, present=False, inode=-1, size=-1)
             else:
                 path, archive = look.source.path, look.source.archive
@@ -199,11 +201,13 @@ class Follower:
     def _ordered(self) -> list[Stream]:
         """Return the streams in the order of inputs, those that no file holds before what came after them.
 
-        What cannot be read is a stream without a line, number 0.
+        What cannot be read, or is empty, is a stream without a line, number 0.
         """
-        end = len(self._order)
+        end, known = len(self._order), list(self.journal.streams.values())
+        here = {stream.path for stream in known if stream.present}
+        untold = (s for s in self._untold if s.path not in here)
         return sorted(
-            [*self.journal.streams.values(), *(Stream(0, s.path, s.archive, note=s.note) for s in self._untold)],
+            [*known, *(Stream(0, s.path, s.archive, note=s.note) for s in untold)],
             key=lambda s: (s.archive or s.path, self._order.get(s.path, end) if s.present else -1, s.number),
         )
 

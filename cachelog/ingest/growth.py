@@ -92,6 +92,8 @@ def _lines(look: Look, stream: Stream, piece: Pieces, limits: Limits, replaces: 
             return None
         most = 2 * limits.line_bytes
         data = os.pread(raw.fileno(), most, stream.offset)
+        if not (data or stream.offset):  # it was truncated since it was looked at: nothing of a log was seen
+            return None
         taken = _taken(data, stream, piece, limits, full=len(data) == most)
         if _still(raw.fileno(), stream, data):
             return _slice(raw.fileno(), look, taken, stream, replaces, data)

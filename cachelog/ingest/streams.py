@@ -65,6 +65,11 @@ class Stream:
         """What tells its file from others."""
         return self.device, self.inode, self.path if self.archive else ""
 
+    @property
+    def empty(self) -> bool:
+        """Return whether nothing of it was read."""
+        return not (self.offset or self.rest or self.bytes) and self.line == 1
+
     def source(self) -> Source:
         """Return it as an input."""
         return Source(self.path, self.size, self.mtime, self.note, pipe=self.pipe, archive=self.archive)
