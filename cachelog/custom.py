@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from types import ModuleType
 
 import polars as pl
@@ -32,7 +33,8 @@ def maps(texts: Sequence[str]) -> Own:
     """Return what --map options say; raises UsageError.
 
     FIELD=$.a.b (or a.b) is a path of keys, FIELD=/regex/ an expression of which the first group counts, FIELD='"text"'
-    a fixed text; FIELD:WORD=MEANING says what a word of an outcome or event means.
+    a fixed text; FIELD:WORD=MEANING says what a word of an outcome or event means, time:LAYOUT=... how a time is
+    written.
     """
     places: list[Mapped] = []
     words: list[Word] = []
@@ -42,7 +44,9 @@ def maps(texts: Sequence[str]) -> Own:
         field, colon, word = name.partition(":")
         if not equals or not value or not name:
             raise UsageError(f"{where}: give FIELD=$.path, FIELD=/regex/ or FIELD:WORD=MEANING, as in version=$.mv")
-        if colon:
+        if colon and field == "time":
+            places.append(replace(place(field, value, where), said=text, layout=layout(word, where)))
+        elif colon:
             words.append(_word(field, word, value, where))
         else:
             places.append(replace(place(field, value, where), said=text))
@@ -59,6 +63,22 @@ def place(field: str, value: str, where: str) -> Mapped:
         expression(value[1:-1], where)
         return Mapped(field, said, regex=value[1:-1])
     return Mapped(field, said, path=_path(value, where))
+
+
+def layout(text: str, where: str) -> str:
+    """Return how times are written, as strftime has it (docs.rs/chrono: format::strftime); raises UsageError.
+
+    What it writes of a time it must read again, to the minute: else a year or a month may be missing.
+    """
+    known = pl.Series([datetime(2026, 11, 24, 22, 5, tzinfo=UTC)], dtype=pl.Datetime("us", "UTC"))
+    try:
+        written = known.dt.strftime(text)
+        again = written.str.to_datetime(text, time_unit="us", strict=False).dt.replace_time_zone(None)
+    except pl.exceptions.PolarsError:
+        again = pl.Series([None], dtype=pl.Datetime("us"))
+    if again[0] != known.dt.replace_time_zone(None)[0]:
+        raise UsageError(f"{where}: {text!r} is no layout of a date and a time; give one like %d/%m/%Y %H:%M:%S")
+    return text
 
 
 def known_field(field: str, where: str) -> None:
@@ -142,7 +162,7 @@ def _module(name: str, about: str) -> ModuleType:
 
 # ---- [[format]]
 
-_KEYS = ("name", "about", "regex", "paths", "needs", "fixed", "words", "samples")
+_KEYS = ("name", "about", "regex", "paths", "needs", "fixed", "words", "layout", "samples")
 
 
 @dataclass(frozen=True)
@@ -191,17 +211,29 @@ def _format(table: Mapping[str, object], number: int, source: str) -> Format:
     words = tuple(_words(table, where))
     samples = tuple(_samples(table, where))
     module = _module(name, str(table.get("about", f"Lines of {name}.")))
-    identity = repr((table.get("regex"), table.get("paths"), table.get("needs"), fixed, words))
+    given = (table.get("regex"), table.get("paths"), table.get("needs"), fixed, words)
+    identity = repr((*given, table["layout"]) if "layout" in table else given)
     module.__dict__.update(SOURCE=source, SAMPLES=tuple(s.line for s in samples), IDENTITY=identity)
     if "paths" in table:
         objects = _objects(table, name, tuple(fixed), words, where)
         module.__dict__.update(claim=_none, parse=lambda lines: lines.select("row").clear())
-        return Format(name, source, module, objects, samples)
+        return Format(name, source, module, _laid_out(objects, table, where), samples)
     regex, groups = _regex(table, where)
     found = tuple(Mapped(field, f"{name}: {field}") for field in groups)
     declared = Declared(name, (*found, *fixed), words=words)
     module.__dict__.update(claim=lambda text: text.str.contains(regex), parse=_parser(regex, groups, declared))
-    return Format(name, source, module, declared, samples)
+    return Format(name, source, module, _laid_out(declared, table, where), samples)
+
+
+def _laid_out(form: Declared, table: Mapping[str, object], where: str) -> Declared:
+    """Say how the time of a format is written, where its table says so."""
+    if "layout" not in table:
+        return form
+    text = table["layout"]
+    if not isinstance(text, str) or not any(one.field == "time" for one in form.maps):
+        raise UsageError(f"{where}: layout: give a text like %d/%m/%Y %H:%M:%S, for a format that has a time")
+    how = layout(text, f"{where}: layout")
+    return replace(form, maps=tuple(replace(one, layout=how) if one.field == "time" else one for one in form.maps))
 
 
 def _none(text: pl.Expr) -> pl.Expr:

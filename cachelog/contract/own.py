@@ -27,13 +27,15 @@ MEANINGS = ("hit", "miss", "expired", "stale", "bypass", "error", "none")
 @dataclass(frozen=True)
 class Mapped:
     """Where a field is found: at a path of keys (a.b, as in contract/fields.py), by the first group of a regular
-    expression, or it is a fixed text where a line has none. `said` is how the user wrote it."""
+    expression, or it is a fixed text where a line has none. `said` is how the user wrote it, `layout` how a time is
+    written (as strftime has it, None: a usual way)."""
 
     field: str
     said: str
     path: str | None = None
     regex: str | None = None
     fixed: str | None = None
+    layout: str | None = None
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,8 @@ def _of_maps(frame: pl.DataFrame, own: Own, text: pl.Series | None) -> Iterator[
 def _placed(frame: pl.DataFrame, one: _Found, books: Rows) -> pl.DataFrame:
     """Put what a map found before what is there."""
     field, value = SAME.get(one.map.field, one.map.field), one.value
+    if one.map.layout:
+        value = _as_iso(value, one.map.layout)
     has = value.is_not_null() & (value != "")
     if not has.any():
         return frame
@@ -111,6 +113,13 @@ def _placed(frame: pl.DataFrame, one: _Found, books: Rows) -> pl.DataFrame:
     if field in _LASTING:
         frame = frame.with_columns(_unless(name, has) for name in _LASTING if name in frame.columns)
     return _first(frame, field, value)
+
+
+def _as_iso(value: pl.Series, layout: str) -> pl.Series:
+    """Return times of a layout as ISO 8601, in UTC where they say their zone; null for what is none."""
+    known = value.str.strip_chars().str.to_datetime(layout, time_unit="us", strict=False)
+    zoned = isinstance(known.dtype, pl.Datetime) and known.dtype.time_zone is not None
+    return known.dt.strftime("%Y-%m-%dT%H:%M:%S%.6f" + ("Z" if zoned else ""))
 
 
 def _outcome(frame: pl.DataFrame, one: _Found, value: pl.Series, books: Rows) -> pl.DataFrame:
