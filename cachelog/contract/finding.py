@@ -137,7 +137,8 @@ class Finding:
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A place of lines that looks like a field: as --map has it, the share of lines that have it, the most frequent
-    values, whether name and values both speak for it, and words of outcomes whose meaning is not known."""
+    values, whether name and values both speak for it, words of outcomes whose meaning is not known, and how times are
+    written where that is not one of the usual ways."""
 
     field: str
     place: str
@@ -145,6 +146,7 @@ class Candidate:
     examples: tuple[str, ...]
     sure: bool
     words: tuple[str, ...] = ()
+    layout: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,9 +112,20 @@ _MOST = 200  # different values of a column that are kept
 _SHOWN = 3  # examples
 _FEW = 24  # words of outcomes at most
 _CUT = "\0"  # stands for a pair in a line: its key names a place of its own
+_YEAR, _SEP = r"(?:19|20)\d\d", r"[/.\-]"
+#: Dates with their year, and clocks: no version, whatever path they stand in. What stands for one, and finds it again.
+_DATES = {
+    "\1": (rf"(?<![\w@#:])(?:{_YEAR}({_SEP})\d\d?\1\d\d?|\d\d?({_SEP})\d\d?\2{_YEAR})(?!\w)", r"\d+[/.-]\d+[/.-]\d+"),
+    "\2": (r"(?<![\w.:])\d\d?:\d\d:\d\d(?:[.,]\d+)?(?![\w:])", r"\d+:\d+:\d+(?:[.,]\d+)?"),
+}
+#: Times that have their year at the end, as strftime writes them: which of day and month is first is told by values.
+_ENDING_IN_YEAR = re.compile(
+    rf"(\d\d?)({_SEP})(\d\d?)\2{_YEAR}([ T]|, )\d\d?:\d\d:\d\d(?:([.,])(\d{{1,9}}))?( ?[AaPp][Mm])?"
+)
 _AGAIN = 1.2  # how often each key is seen, at least; ids of requests are no keys
 _DEEP = 6  # objects in objects
 _LEVELS = frozenset(["trace", "debug", "info", "notice", "warn", "warning", "error", "err", "fatal", "critical"])
+_HEAD = re.compile(r"^\W*(\d+[/.-]\d+[/.-]\d{4}\D{1,2}\d+:\d+:\d+(?:[.,]\d+)?(?: ?[AaPp][Mm])?)")
 
 
 @dataclass
@@ -155,7 +166,8 @@ def candidates(lines: Sequence[str]) -> tuple[Candidate, ...]:
         taken.add(name)
         examples = tuple(value for value, _ in sorted(c.values.items(), key=lambda v: (-v[1], v[0]))[:_SHOWN])
         words = tuple(sorted(c.values)) if name == "outcome" else ()
-        found.append(Candidate(name, c.place, c.filled / len(lines), examples, score >= _SURE, _unknown(words)))
+        layout = layout_of(list(c.values)) if name == "time" else None
+        found.append(Candidate(name, c.place, c.filled / len(lines), examples, score >= _SURE, _unknown(words), layout))
     order = list(_NAMES)
     return tuple(sorted(found, key=lambda one: order.index(one.field)))
 
@@ -172,7 +184,7 @@ def proposal(found: Sequence[Candidate], known: Mapping[str, str]) -> tuple[str,
         if one.field == "ms" and {"ms", "seconds", "duration"} & set(known):
             continue
         lasts = "duration" if one.field == "ms" and any(v[-1:].isalpha() for v in one.examples) else one.field
-        maps.append(f"{lasts}={one.place}")
+        maps.append(f"{lasts}:{one.layout}={one.place}" if one.layout else f"{lasts}={one.place}")
         maps += [f"outcome:{word}={GUESSES.get(word.lower(), 'hit')}" for word in one.words]
     return tuple(maps)
 
@@ -188,7 +200,7 @@ def _scores(c: _Column) -> Iterator[tuple[str, float]]:
     if few and meant > 0.9:
         yield "outcome", 1.2 + (1.5 if _named(c, "outcome") else 0) + (0.5 if _both(c) else 0) - (len(c.values) == 1)
         return
-    if _timely(c) > 0.9:
+    if _timely(c) > 0.9 or layout_of(list(c.values)):
         yield "time", 1.5 + _named(c, "time")
         return
     pod = c.of(_POD) > 0.9
@@ -286,7 +298,21 @@ def _of_texts(texts: Sequence[str]) -> list[_Column]:
     if not texts:
         return []
     times = heads.cut(pl.Series(texts, dtype=pl.String))["time"].to_list()
-    messages = [_PAIR.sub(_CUT, _timeless(text, time)) for text, time in zip(texts, times, strict=True)]
+    return [*_of_heads(texts), *_of_messages(texts, times)]
+
+
+def _of_heads(texts: Sequence[str]) -> list[_Column]:
+    """Return the column of the times that lines begin with, where these end in their year."""
+    found = [_HEAD.match(text) for text in texts]
+    column = _Column(f"/{_HEAD.pattern}/".replace("[/", "[\\/"), frozenset({"time"}))
+    for match in found:
+        if match:
+            column.add(match[1])
+    return [column] if column.filled else []
+
+
+def _of_messages(texts: Sequence[str], times: Sequence[str | None]) -> list[_Column]:
+    messages = [_dateless(_PAIR.sub(_CUT, _timeless(text, time))) for text, time in zip(texts, times, strict=True)]
     shapes = Counter(tuple(_WORD.split(m)) for m in messages)
     first, *others = sorted(shapes, key=lambda s: (-shapes[s], s))
     other = next((s for s in others if shapes[s] * 20 >= len(messages) and _common(first, s) > 2), None)
@@ -299,6 +325,27 @@ def _timeless(text: str, time: str | None) -> str:
     """Return a line without the time that it begins with, which is known."""
     start = text.find(time.removesuffix("Z")) if time else -1
     return text[start + len(time) :] if time and 0 <= start < 3 else text
+
+
+def _dateless(message: str) -> str:
+    """Put a sign in the place of each date and each clock."""
+    for sign, (pattern, _) in _DATES.items():
+        message = re.sub(pattern, sign, message)
+    return message
+
+
+def layout_of(values: Sequence[str]) -> str | None:
+    """Return how times that end in their year are written, as strftime has it; None where they are not."""
+    found = [_ENDING_IN_YEAR.fullmatch(value.strip()) for value in values]
+    told = [match for match in found if match]
+    if not told or len(told) < len(found):
+        return None
+    _, sep, _, gap, point, digits, half = told[0].groups()
+    month_first = any(int(match[3]) > 12 for match in told)
+    day, month = ("%m", "%d") if month_first else ("%d", "%m")
+    fraction = "" if not point else "%.f" if point == "." else f",%{len(digits)}f"
+    clock = f"%I:%M:%S{fraction}{half[:-2]}%p" if half else f"%H:%M:%S{fraction}"
+    return f"{day}{sep}{month}{sep}%Y{gap}{clock}"
 
 
 def _common(one: Sequence[str], other: Sequence[str]) -> int:
@@ -364,5 +411,8 @@ def _place(shape: Sequence[str], slots: Sequence[Counter[str]], at: int) -> tupl
 
 
 def _plain(separator: str) -> str:
-    """Return an expression of a separator; blanks may be more or fewer."""
-    return re.sub(r"(?:\\?\s)+", r"\\s+", re.escape(separator)).replace("/", r"\/")
+    """Return an expression of a separator; blanks may be more or fewer, and dates and clocks others."""
+    plain = re.sub(r"(?:\\?\s)+", r"\\s+", re.escape(separator))
+    for sign, (_, again) in _DATES.items():
+        plain = plain.replace(sign, again)
+    return plain.replace("/", r"\/")

@@ -68,6 +68,7 @@ def _insight(insight: Insight | None, item: InputReport) -> dict[str, Any]:
                 "filled": number(c.filled),
                 "examples": list(c.examples),
                 "sure": c.sure,
+                "layout": c.layout,
             }
             for c in known.candidates
         ],
