@@ -245,13 +245,13 @@ def _told(model: str, one: Judged, errors: Errors, limits: Limits) -> str:
             f"{model}: miss rate {percent(one.after.value)} (90 % interval {percent(one.low)} to {percent(one.high)})"
         )
         text += f" in {n1} lookups, {percent(one.allowed)} allowed"
-        text += f", over it with a chance of {_chance(one.chance)}"
+        text += f", exceeded with a chance of {_chance(one.chance)}"
     else:
         rise = one.after.value - one.before.value
         text = f"{model}: miss rate {percent(one.before.value)} in {one.before.lookups:,.0f} lookups before,"
         text += f" {percent(one.after.value)} in {n1} after: {_points(rise)} (90 % interval {100 * one.low:+.1f} to"
         text += (
-            f" {100 * one.high:+.1f}), {_points(one.allowed)} allowed, over it with a chance of {_chance(one.chance)}"
+            f" {100 * one.high:+.1f}), {_points(one.allowed)} allowed, exceeded with a chance of {_chance(one.chance)}"
         )
     return text + _missing(one) + _looks(one, errors, limits)
 

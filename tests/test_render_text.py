@@ -233,3 +233,16 @@ def test_terms_stand_in_a_column_under_their_headings():
     assert manual.terms({"heads": {"a": "one", "bcd": "two"}, "": {"e": "x"}}, Look(), "end.") == (
         "heads\n  a    one\n  bcd  two\n\ne  x\n\nend.\n"
     )
+
+
+def test_of_a_rollout_that_stopped_the_version_it_comes_from_is_the_wrong_one():
+    said = {"version_from": "41", "version_to": "42", "impact": Impact(lookups=90, stale_served=30)}
+    assert text.harm(reports.regression(rule="stuck-rollout", **said)) == "30 of 90 lookups answered by 41"
+    assert text.harm(reports.regression(**said)) == "30 of 90 lookups answered by 42"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(71 * 3600, "71 h"), (72 * 3600, "3 d"), (30 * 86400 - 60, "29 d 23 h"), (3660, "1 h 1 min")]
+)
+def test_days_are_said_from_three_on(seconds, said):
+    assert text.lasting(seconds) == said

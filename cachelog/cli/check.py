@@ -186,7 +186,8 @@ def untold(report: Report) -> str:
 
 def _said(note: LimitNote) -> str:
     """Write a limit that bars a verdict."""
-    return f"{note.what}{f' ({note.where})' if note.where else ''}, which hides {note.blocks}"
+    where = f" ({note.where})" if note.where and note.where not in note.what else ""
+    return f"{note.what}{where}, which hides {note.blocks}"
 
 
 def _behind(seen: Seen, fail_on: FailOn) -> list[Finding]:

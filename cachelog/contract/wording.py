@@ -19,13 +19,15 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def lasting(seconds: float) -> str:
-    """Return a span of time in its two largest units: 40 s, 12 min 30 s, 1 h 5 min."""
+    """Return a span of time in its two largest units: 40 s, 12 min 30 s, 1 h 5 min; from three days on 29 d 23 h."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
         return f"{whole // 60} min" + (f" {whole % 60} s" if whole % 60 else "")
     hours, minutes = divmod(whole // 60, 60)
+    if hours >= 72:
+        return f"{hours // 24} d" + (f" {hours % 24} h" if hours % 24 else "")
     return f"{hours} h" + (f" {minutes} min" if minutes else "")
 
 

@@ -232,10 +232,16 @@ def harm(finding: Finding) -> str:
     parts: list[str] = []
     if impact.stale_served:
         of = f" of {impact.lookups:,}" if impact.lookups else ""
-        parts.append(f"{impact.stale_served:,}{of} lookups answered by {finding.version_to or 'the wrong version'}")
+        parts.append(f"{impact.stale_served:,}{of} lookups answered by {_stale(finding)}")
     if extra := extra_misses(finding):
         parts.append(extra)
     return ", ".join(parts)
+
+
+def _stale(finding: Finding) -> str:
+    """Return the version that should not have answered: of a rollout that stopped, the one it comes from."""
+    version = finding.version_from if finding.rule == "stuck-rollout" else finding.version_to
+    return version or "what was stale"
 
 
 def extra_misses(finding: Finding) -> str:
