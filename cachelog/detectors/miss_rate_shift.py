@@ -17,6 +17,8 @@ How it decides
     ones under one in a hundred. Then each replica is tested, the onset is placed by likelihood on those that changed,
     and the extra misses are those beyond the old level. Other replicas, or other models, are the control. The change
     is taken apart, exactly, into what is worse within replicas, versions and keys and what comes of others being asked.
+    In logs of days, hours in which a model stands out against the half day around them, and against how its hours vary
+    otherwise, are looked at by themselves in narrow windows; what comes back at the same time of day is its rhythm.
 
 When it stays quiet
     Under 200 lookups or 10 misses. While caches are cold after a load or restart: those misses are counted apart and
