@@ -46,6 +46,7 @@ class Limits:
     zone_share: float = 0.9  # of the lines looked at agree on one zone
     zone_lines: int = 3  # ... and are so many at least: one may agree by chance (31 of 900)
     year_slack_s: float = 86_400.0  # inputs of one set overlap, or nearly
+    midnight_fall_s: float = 21_600.0  # by more the time of day falls at midnight alone; lines are late by less
 
     # -- what logs cannot tell ----------------------------------------------------------------
     level_lines: int = 20  # among the first ones that bear a level: by chance not all are warnings

@@ -86,7 +86,7 @@ class Staged:
 
 def assembled(read: Read, keep: Callable[[], None] = lambda: None) -> Staged:
     """Return what was read with what only all of it together tells."""
-    settled = settle(read.bulk, read.rare, read.inputs)
+    settled = settle(read.bulk, read.rare, read.inputs, [source.mtime for source in read.sources])
     carried = _carried(settled.rare, read.sources)
     told = once(
         settle_caches(settled.bulk), carried, [i.events for i in read.inputs], [s.fallback for s in read.sources]
