@@ -59,10 +59,7 @@ def filler(raw: Counted) -> Fill:
     if columnar.is_columnar(head):
         return columnar.Lines(raw.raw, head).readinto
     if head.startswith(_ZSTD):
-        import pyarrow as pa
-
-        stream = pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd")
-        return lambda view: int(stream.readinto(view))
+        return unpack.zstd(raw)
     return unpack.filler(raw, head) if unpack.packed(head) else raw.readinto
 
 
