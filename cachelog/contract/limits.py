@@ -34,6 +34,7 @@ class Limits:
     double_keyed: float = 0.15  # weight of a coarser instant with a key or a duration; of a fine one it is 1
     double_bare: float = 0.03  # ... without: replicas that do the same in the same second are common
     double_proof: float = 3.0  # sum of weights: less may be chance
+    double_far: int = 10  # lines from one that is told again to it, at least: a piece of a log, not a busy key
     double_share: float = 0.9  # of what the smaller input says where both overlap; by chance a quarter at most
     double_coarse: float = 0.98  # likewise where whole seconds are all there is: mirrored traffic comes near
     double_same: float = 0.7  # of what the bigger one says: it is the same log, not one of several in it

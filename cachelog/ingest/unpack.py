@@ -167,7 +167,7 @@ class _Ahead:
 
 
 class _Zstd:
-    """A zstd stream; where its file is cut short, pyarrow loses what it unpacked in the same step: so steps are small."""
+    """A zstd stream; of a file that is cut short pyarrow loses what it unpacked in the same step: steps are small."""
 
     def __init__(self, raw: Readable) -> None:
         import pyarrow as pa
