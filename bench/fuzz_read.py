@@ -2,8 +2,8 @@
 
 A file is lines of the samples of dialects and envelopes, of the layouts of loggers and of each other's pieces, some
 in two envelopes, with bytes changed, put in, left out and repeated, perhaps packed, perhaps cut short. Read by both
-engines it must not raise, every line must be accounted for, and what it says must be the same. With atheris it is guided by what
-the program does: `nice python -m bench.fuzz_read --atheris -max_total_time=600`.
+engines it must not raise, every line must be accounted for, and what it says must be the same. With atheris it is
+guided by what the program does: `nice python -m bench.fuzz_read --atheris -max_total_time=600`.
 """
 
 from __future__ import annotations
