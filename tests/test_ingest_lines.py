@@ -74,6 +74,16 @@ def test_a_truncated_gzip_gives_what_it_holds_and_says_so(tmp_path):
     assert "ended early" in log.notes[0]
 
 
+def test_a_damaged_gzip_gives_what_it_holds_and_says_so(tmp_path):
+    packed = bytearray(gzip.compress(b"".join(b"%d\n" % (i * i) for i in range(50_000))))
+    path = tmp_path / "a.gz"
+    for at in (len(packed) // 2, len(packed) - 6):  # within, and in the checksum
+        path.write_bytes(packed[:at] + bytes([packed[at] ^ 0xFF]) + packed[at + 1 :])
+        data, _, log = rows(path)
+        assert data.startswith(b"0\n1\n4\n")
+        assert "ended early" in log.notes[0]
+
+
 def test_a_truncated_zstd_gives_what_it_holds_and_says_so(tmp_path):
     body = random.Random(1).randbytes(400_000).hex().encode().replace(b"0", b"\n")
     path = tmp_path / "a.zst"

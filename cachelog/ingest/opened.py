@@ -86,7 +86,7 @@ class _Gunzip:
         """Fill the view, return the number of bytes, 0 at the end; raises EOFError where the input is cut short."""
         while self.data or (data := self.raw.read(1 << 20)):
             data, self.data, self.fresh = self.data or data, b"", False
-            out = self.member.decompress(data, len(view))
+            out = self._decompressed(data, len(view))
             self.data = self.member.unconsumed_tail
             if self.member.eof:
                 self.data = self.member.unused_data.lstrip(b"\0")
@@ -96,10 +96,22 @@ class _Gunzip:
                 return len(out)
         if self.fresh:
             return 0
-        if out := self.member.flush()[: len(view)]:
+        if out := self._rest()[: len(view)]:
             self.member, view[: len(out)] = self.engine.decompressobj(wbits=31), out
             return len(out)
         raise EOFError("the compressed file is cut short")
+
+    def _decompressed(self, data: bytes, most: int) -> bytes:
+        try:
+            return bytes(self.member.decompress(data, most))
+        except self.engine.error as error:  # of ISA-L it is none of zlib's
+            raise ValueError(str(error)) from error
+
+    def _rest(self) -> bytes:
+        try:
+            return bytes(self.member.flush())
+        except self.engine.error as error:
+            raise ValueError(str(error)) from error
 
 
 def raw_of(source: Source) -> BinaryIO:
