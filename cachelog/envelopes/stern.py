@@ -31,6 +31,7 @@ _RECORD = (
     rf"\[?{_LEVEL}(?:[\]:]|\s)",
     r"(?:time|timestamp|ts|t|level|lvl|severity|msg|event|logger|caller)=",
     r"[0-9a-fA-F.:]+ [^ ]+ [^ ]+ \[",  # an access log
+    r"(?:[^ \[]+ ){1,6}\[[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:",
     r"(?i:(?:(?:un|re)?load|evict)(?:ed|ing) (?:the )?model |model cache (?:hit|miss) )",
     r"[a-z]+ model=",
     r"<[0-9]{1,3}>(?:1 |[A-Z0-9])",  # syslog
