@@ -59,9 +59,9 @@ _RECORD = (
     r"\[?[0-9]{2}/[0-9]{2}/[0-9]{2}",
 )
 _RECORDS = "|".join(_RECORD)
-_LINE = rf"(?s)^(?:{_WORD} )?({_POD}) {_WORD} ((?:{_RECORDS}).*)$"
+_LINE = rf"(?s)^ {{0,4}}(?:{_WORD} )?({_POD}) {_WORD} ((?:{_RECORDS}).*)$"
 
-SHAPE = rf"^(?:{_WORD} )?{_POD} {_WORD} "
+SHAPE = rf"^ {{0,4}}(?:{_WORD} )?{_POD} {_WORD} "
 
 
 def claim(text: pl.Expr) -> pl.Expr:
