@@ -55,7 +55,7 @@ def _sort(random: Random) -> None:
     data = bytes(random.choices(b"\n\n \t\r\x00\x1b\xef\xbb\xbf\xc3\xa9{=I1a-[]:.T\xff", k=random.randrange(400)))
     found = sorting.Sorter(rooms.dialects(), rooms.envelopes()).block(data, None)
     for dialect in rooms.dialects().values():
-        if dialect.NAME != "json_app":
+        if dialect.NAME != "json_app" and hasattr(dialect, "claim"):  # others are of objects alone
             found.quiet(dialect)
             found.scanned(dialect)
             found.asked(dialect)

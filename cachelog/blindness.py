@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import polars as pl
@@ -40,8 +40,8 @@ _RUN = re.compile(r"^(.*/var/log/pods/[^/]+/[^/]+/)([0-9]+)\.log$")
 
 @dataclass(frozen=True)
 class Reading:
-    """How the inputs were read: `dropped` (source, into, lines) are lines that are told twice, `lost` the numbers of
-    lines that inputs themselves say are missing."""
+    """How the inputs were read: `dropped` (source, into, lines) are lines that are told twice, `again` the numbers of
+    lines that an input tells again further on, `lost` of those that inputs themselves say are missing."""
 
     inputs: Sequence[InputReport]
     untimed: int
@@ -49,6 +49,7 @@ class Reading:
     dropped: pl.DataFrame
     lost: Mapping[int, int]
     maps: Sequence[Mapped] = ()  # the user's
+    again: Mapping[int, int] = field(default_factory=dict)
 
 
 def limits(read: Reading, models: Sequence[ModelRow], frames: Frames | None) -> tuple[LimitNote, ...]:
@@ -61,6 +62,7 @@ def limits(read: Reading, models: Sequence[ModelRow], frames: Frames | None) -> 
         *_untimed(read),
         *_sought(read.sought),
         *_twice(read.dropped, inputs),
+        *_again(read.again, inputs),
     ]
     notes += [*_lost(read), *_sampled_lines(inputs), *_cut(inputs), *_rotated(inputs), *_earlier_runs(inputs)]
     notes += [
@@ -183,6 +185,12 @@ def _twice(dropped: pl.DataFrame, inputs: Sequence[InputReport]) -> Iterator[Lim
             yield LimitNote(what, "whether equal lines were several events", _several(paths))
 
 
+def _again(again: Mapping[int, int], inputs: Sequence[InputReport]) -> Iterator[LimitNote]:
+    for source, many in sorted(again.items()):
+        what = f"at least {many:,} lines stand there again, a whole piece further on; they count twice"
+        yield LimitNote(what, "counts and rates, where a piece was delivered twice", inputs[source].path, bars=True)
+
+
 def _lost(read: Reading) -> Iterator[LimitNote]:
     for source, many in sorted(read.lost.items()):
         what = f"its collector says that {f'{many:,}' if many else 'some'} lines were left out"
@@ -281,15 +289,21 @@ def _no_order(frames: Frames | None) -> Iterator[LimitNote]:
     if frames is None or frames.order.is_empty():
         return
     several = frames.order.group_by("model").agg(
-        versions=pl.len(), unknown=(pl.col("basis") == "unknown").any(), observed=(pl.col("basis") == "observed").any()
+        versions=pl.len(),
+        unknown=(pl.col("basis") == "unknown").any(),
+        observed=(pl.col("basis") == "observed").any(),
+        unnamed=pl.col("version").filter((pl.col("basis") == "declared") & pl.col("ord").is_null()).sort(),
     )
-    for model, _, unknown, observed in several.filter(pl.col("versions") > 1).sort("model").iter_rows():
+    for model, _, unknown, observed, unnamed in several.filter(pl.col("versions") > 1).sort("model").iter_rows():
         if unknown:
             what = f"which version of {model} is newer is not known"
             yield LimitNote(what, "version-regression of this model", model, bars=True)
         elif observed:
             what = f"the labels of {model} have no order; newer means seen later in this log"
             yield LimitNote(what, "a regression that began before the log", model)
+        if unnamed:
+            what = f"the order that was given has not {', '.join(unnamed[:3])}{' ...' * (len(unnamed) > 3)} of {model}"
+            yield LimitNote(what, "version-regression to and from these versions", model, bars=True)
 
 
 def _no_loads(frames: Frames | None) -> Iterator[LimitNote]:

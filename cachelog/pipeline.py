@@ -416,7 +416,13 @@ def _cited(findings: Sequence[Finding], sources: Sequence[Source], quoted: Quote
 
 def _reading(staged: Staged) -> blindness.Reading:
     return blindness.Reading(
-        staged.inputs, staged.untimed(), staged.read.sought, staged.dropped, staged.lost(), staged.read.maps
+        staged.inputs,
+        staged.untimed(),
+        staged.read.sought,
+        staged.dropped,
+        staged.lost(),
+        staged.read.maps,
+        staged.again,
     )
 
 

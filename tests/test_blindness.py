@@ -67,6 +67,29 @@ def test_versions_without_order_block_the_regression(tmp_path):
     assert limits(tmp_path)["which version of m is newer is not known"] == ("version-regression of this model", "m")
 
 
+def test_versions_that_a_given_order_does_not_name_are_told(tmp_path):
+    write(tmp_path, "a.log", *(hit(i, version=v) for i in range(60) for v in ("blue", "green", "red")))
+    said = limits(tmp_path, order=("green", "blue"))
+    assert said["the order that was given has not red of m"] == ("version-regression to and from these versions", "m")
+
+
+def test_a_piece_that_an_input_tells_again_is_told(tmp_path):
+    rows = [
+        hit(i, ts=f"2026-11-20T12:{i // 60:02d}:{i % 60:02d}.{(i * 37) % 1000:03d}Z", key=f"k{i}") for i in range(300)
+    ]
+    path = write(tmp_path, "a.log", *rows[:200], *rows[100:200], *rows[200:])
+    said = {what: where for what, (_, where) in limits(tmp_path).items() if "again" in what}
+    assert said == {"at least 90 lines stand there again, a whole piece further on; they count twice": path}
+
+
+def test_lookups_of_a_busy_key_in_one_instant_are_no_piece_told_again(tmp_path):
+    rows = [
+        hit(i // 4, ts=f"2026-11-20T12:{i // 240:02d}:{i // 4 % 60:02d}.123Z", key=f"k{i % 2}") for i in range(1200)
+    ]
+    write(tmp_path, "a.log", *rows)
+    assert not [what for what in limits(tmp_path) if "again" in what]
+
+
 def test_an_order_only_observed_is_said_to_be(tmp_path):
     write(tmp_path, "a.log", *(hit(i, version="aa11bb22" if i < 1500 else "cc33dd44") for i in range(0, 3000, 5)))
     assert limits(tmp_path)["the labels of m have no order; newer means seen later in this log"][1] == "m"

@@ -29,7 +29,7 @@ HEADS = {
     "[23/Nov/2026:15:16:30 +0000] INFO: ": "23/Nov/2026:15:16:30 +0000",
     "2026-11-23 15:16:30 UTC [info] ": "2026-11-23 15:16:30Z",
     "I1123 15:16:30.388000   10645 scorer.go:12] ": "1123 15:16:30.388000",
-    "15:16:30.388 [main] INFO  com.example.Scorer - ": None,
+    "15:16:30.388 [main] INFO  com.example.Scorer - ": "15:16:30.388",
     "INFO:     ": None,
     "INFO:scorer:": None,
     "WARNING ": None,

@@ -74,6 +74,26 @@ def test_a_truncated_gzip_gives_what_it_holds_and_says_so(tmp_path):
     assert "ended early" in log.notes[0]
 
 
+def test_a_damaged_gzip_gives_what_it_holds_and_says_so(tmp_path):
+    packed = bytearray(gzip.compress(b"".join(b"%d\n" % (i * i) for i in range(50_000))))
+    path = tmp_path / "a.gz"
+    for at in (len(packed) // 2, len(packed) - 6):  # within, and in the checksum
+        path.write_bytes(packed[:at] + bytes([packed[at] ^ 0xFF]) + packed[at + 1 :])
+        data, _, log = rows(path)
+        assert data.startswith(b"0\n1\n4\n")
+        assert "ended early" in log.notes[0]
+
+
+def test_a_truncated_zstd_gives_what_it_holds_and_says_so(tmp_path):
+    body = random.Random(1).randbytes(400_000).hex().encode().replace(b"0", b"\n")
+    path = tmp_path / "a.zst"
+    path.write_bytes(zstandard.compress(body)[:-5000])
+    data, _, log = rows(path)
+    assert body.startswith(data[:-1])
+    assert len(data) > len(body) // 2
+    assert "ended early" in log.notes[0]
+
+
 def test_an_overlong_line_is_one_bad_line_and_the_next_is_read(tmp_path):
     path = tmp_path / "a.log"
     path.write_bytes(b"one\n" + b"x" * 5000 + b"\nthree\n")

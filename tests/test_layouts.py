@@ -69,6 +69,12 @@ def test_what_applications_say_is_read_behind_the_heads_of_their_loggers(tmp_pat
     assert ((when["ts"] - AT).abs() < timedelta(seconds=1)).all()
 
 
+def test_what_python_prints_of_a_dict_is_read(tmp_path):
+    line = "{'event': 'cache_lookup', 'cache_hit': False, 'model': 'fraud', 'version': 41, 'key': None}"
+    (row,) = events(read_lines(tmp_path, line)).to_dicts()
+    assert tuple(row[name] for name in SAID) == ("lookup", "miss", "fraud", "41")
+
+
 @pytest.mark.parametrize("engine", ["native", "polars"])
 def test_objects_of_common_loggers_say_what_happened(tmp_path, monkeypatch, engine):
     if engine == "native" and json_scan.NATIVE is None:

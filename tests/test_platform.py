@@ -341,6 +341,11 @@ def test_objects_are_read_wherever_they_stand(tmp_path):
         json.dumps(one, indent=2),
     ):
         assert told(tmp_path, text) == bare
+    listed = json.dumps({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": [one]})
+    stored = json.dumps({"timestamp": BEFORE, "logName": "l", "insertId": "0", "textPayload": listed})
+    hits = {"hits": {"total": {"value": 1}, "hits": [{"_index": "i", "_id": "1", "_source": {"@timestamp": BEFORE}}]}}
+    hits["hits"]["hits"][0]["_source"] |= {"message": stored, "ecs": {"version": "8"}, "agent": {"type": "filebeat"}}
+    assert told(tmp_path, json.dumps(hits)) == bare
     twice = json.dumps(one, indent=4) + "\n" + json.dumps(one, indent=4)
     assert [row[0] for row in told(tmp_path, twice)] == [1, 2 + json.dumps(one, indent=4).count("\n")]
 

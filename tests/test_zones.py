@@ -1,4 +1,4 @@
-"""Zones and years of times that have none, out of envelopes and other inputs."""
+"""Zones, days and years of times that have none, out of envelopes, files and other inputs."""
 
 from __future__ import annotations
 
@@ -170,3 +170,32 @@ def test_the_year_of_the_file_stays_where_the_others_meet_it_or_leave_several(tm
     first, clock = dated(tmp_path, 2031, **others)
     assert first == START.replace(year=2030)
     assert "no year in the lines, taken from the file's own time (5 events)" in clock
+
+
+CLOCKS = ("22:59:58.100", "23:59:58.100", "00:00:01.100", "00:00:00.900", "23:00:01.100", "01:00:01.100")
+DAYS = (21, 21, 22, 22, 22, 23)
+
+
+@pytest.mark.parametrize("written", ["2026-11-23T01:00:05Z", "2026-11-23T06:30:00Z", "2026-11-22T20:00:00Z"])
+def test_times_of_day_are_on_the_days_before_the_file_was_written(tmp_path, written):
+    path = tmp_path / "app.log"
+    path.write_text("".join(f"{clock} [main] INFO  c.e.C -- cache hit model=m version=1 key=k\n" for clock in CLOCKS))
+    os.utime(path, (datetime.fromisoformat(written).timestamp(),) * 2)
+    staged = read(path)
+    assert instants(staged) == [
+        datetime.fromisoformat(f"2026-11-{day}T{clock}Z") for day, clock in zip(DAYS, CLOCKS, strict=True)
+    ]
+    assert "no date in the lines, taken from the file's own time (6 events)" in staged.inputs[0].clock
+
+
+def test_the_day_of_the_envelope_stands_in_for_one_that_is_missing(tmp_path):
+    line = "2026-11-23T15:16:30.248043060Z stdout F 15:16:30.240 [main] INFO  c.e.C -- cache hit model=m version=1"
+    assert instants(read_lines(tmp_path, line)) == [datetime(2026, 11, 23, 15, 16, 30, 248043, UTC)]
+
+
+def test_times_of_day_in_no_order_tell_no_day(tmp_path):
+    clocks = ["23:00:00", "01:00:00"] * 500
+    staged = read_lines(
+        tmp_path, *(f"{clock} [main] INFO  c.e.C -- cache hit model=m key={i}" for i, clock in enumerate(clocks))
+    )
+    assert staged.untimed() == len(clocks)

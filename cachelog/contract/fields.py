@@ -58,6 +58,7 @@ _ALIASES: dict[str, tuple[str, ...]] = {
         "fastly_info.state", "x-edge-result-type", "x_edge_result_type", "properties.cacheStatus", "varnish_handling",
         "Varnish:handling", "handling", "cache-status", "Cache-Status", "resp_headers.Cache-Status",
         "resp_headers.X-Cache", "resp_headers.X-Cache-Status", "resp_headers.Cf-Cache-Status",
+        "downstream_Cache-Status", "downstream_X-Cache", "downstream_X-Cache-Status", "ucs",
     ),
     "hit": ("cache_hit", "cacheHit", "hit", "is_hit", "isHit", "cached", "from_cache", "fromCache", "cache.hit"),
     "miss": ("cache_miss", "is_miss", "miss", "cache.miss"),
@@ -178,5 +179,6 @@ _EDGES = (
     "x_edge_result_type", "properties.cacheStatus", "varnish_handling", "Varnish:handling", "handling",
     "cache-status", "Cache-Status", "resp_headers.Cache-Status", "resp_headers.X-Cache",
     "resp_headers.X-Cache-Status", "resp_headers.Cf-Cache-Status",
+    "downstream_Cache-Status", "downstream_X-Cache", "downstream_X-Cache-Status", "ucs",
 )  # fmt: skip
 EDGE_ALIASES = tuple(dict.fromkeys(one for name in _EDGES for one in _spelled(name)))

@@ -52,9 +52,9 @@ _PIECE = (
     r"[A-Za-z0-9_.$/-]+ - |\||--*(?: |$)|: )"
 )
 _TIMED = rf"(?:{BEFORE})?[\[(<]?({TIME})(?:[\])>]| #[0-9]+\]| [A-Za-z][A-Za-z0-9_.]{{0,40}}\])?"
-_ODD = rf"{KLOG}|{EPOCH}|{AMERICAN}|{TORNADO}"
-_HEAD = rf"(?s)^((?:{_TIMED}|{CLOCK}|{_ODD}|{COUNTING})?(?:[\s:|,>-]*{_PIECE})*[\s|:,>-]*)(.*)$"
-_TIMES = 8  # groups of _HEAD with a time
+_ODD = rf"\[({CLOCK})(?: {LEVEL})?\] |{KLOG}|{EPOCH}|{AMERICAN}|{TORNADO}"
+_HEAD = rf"(?s)^((?:{_TIMED}|({CLOCK})|{_ODD}|{COUNTING})?(?:[\s:|,>-]*{_PIECE})*[\s|:,>-]*)(.*)$"
+_TIMES = 10  # groups of _HEAD with a time
 #: A first word with a colon behind it is the name of the logger, unless it is one of these.
 _NAMED = r"(?s)^([a-z_][A-Za-z0-9_.$/-]*):(\s+)"
 _NO_LOGGERS = (

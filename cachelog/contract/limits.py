@@ -34,6 +34,7 @@ class Limits:
     double_keyed: float = 0.15  # weight of a coarser instant with a key or a duration; of a fine one it is 1
     double_bare: float = 0.03  # ... without: replicas that do the same in the same second are common
     double_proof: float = 3.0  # sum of weights: less may be chance
+    double_far: int = 10  # lines from one that is told again to it, at least: a piece of a log, not a busy key
     double_share: float = 0.9  # of what the smaller input says where both overlap; by chance a quarter at most
     double_coarse: float = 0.98  # likewise where whole seconds are all there is: mirrored traffic comes near
     double_same: float = 0.7  # of what the bigger one says: it is the same log, not one of several in it
@@ -46,6 +47,7 @@ class Limits:
     zone_share: float = 0.9  # of the lines looked at agree on one zone
     zone_lines: int = 3  # ... and are so many at least: one may agree by chance (31 of 900)
     year_slack_s: float = 86_400.0  # inputs of one set overlap, or nearly
+    midnight_fall_s: float = 21_600.0  # by more the time of day falls at midnight alone; lines are late by less
 
     # -- what logs cannot tell ----------------------------------------------------------------
     level_lines: int = 20  # among the first ones that bear a level: by chance not all are warnings

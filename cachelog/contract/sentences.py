@@ -83,7 +83,7 @@ def _opened(cut: pl.DataFrame) -> pl.DataFrame:
     members = message
     for pattern, pair in _MEMBERS:
         members = members.str.replace_all(pattern, pair)
-    members = members.str.replace_all(r"[{}]", " ")
+    members = members.str.replace_all(r"[{}]", " ").str.replace_all(r'\[("[^"\]]*")\]', "${1}")
     plain = message.str.replace_all(_SPAN_FIELDS, "${1} ${2} ")
     colons = plain.str.replace_all(_COLONS, "${1}${2}=${3}").str.replace_all(r" \| ", " ")
     opened = pl.when("held").then(members).when("told").then(colons).otherwise(plain)

@@ -3,7 +3,7 @@
 The default format does not say what a cache did; only the response flag RFCF does, by which the cache filter marks
 what it served. Requests for which that filter asked the upstream look like any others, so they are counted as misses
 of a model only where the same log has answers out of the cache for it. A format with %RESP(X-CACHE)% or
-%RESP(CACHE-STATUS)% appended in quotes is read.
+%RESP(CACHE-STATUS)% appended is read, of several words only in quotes.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ SAMPLES = (
     '"cc21d9b0-cf5c-432b-8c7e-98aeb7988cd2" "scorer" "tcp://10.0.2.1:80"',
     '[2026-11-23T15:13:02.000Z] "POST /v2/models/fraud/infer HTTP/2" 503 UH 10 0 0 - "-" "grpc-go/1.64" "a" "b" "-" '
     '"MISS"',
+    '[2026-11-23T15:13:02.500Z] "GET /v1/models/fraud HTTP/1.1" 200 - 0 77 12 11 "-" "curl/8.5.0" "cc21" "x" '
+    '"10.0.0.1:80" HIT',
     '[2026-11-23T15:13:03.114Z] "GET /productpage HTTP/1.1" 200 - via_upstream - "-" 0 4183 45 44 "-" "curl/8.5.0" '
     '"3d1f" "scorer:8080" "10.1.0.9:8080" inbound|8080|| 127.0.0.6:43719 10.1.0.9:8080 10.1.0.4:33444 - default',
 )
@@ -41,6 +43,8 @@ _STATUS = (
     r'"((?:HIT|MISS|EXPIRED|STALE|UPDATING|REVALIDATED|BYPASS|[Hh]it|[Mm]iss|TCP_)[^"]*|[^"]+; ?(?:hit|fwd=)[^"]*)"'
 )
 
+_WORD = r'^(?:"(?:[^"\\]|\\.)*" ?){5}(?:[^"]* )?(HIT|MISS|EXPIRED|STALE|UPDATING|REVALIDATED|BYPASS|[Hh]it|[Mm]iss)$'
+
 
 def claim(text: pl.Expr) -> pl.Expr:
     """Return whether a line is of the default access log."""
@@ -53,5 +57,6 @@ def parse(lines: pl.DataFrame) -> pl.DataFrame:
     groups = lines["text"].str.extract_groups(_LINE).struct.rename_fields(names).struct.unnest()
     cut = lines.select("row").hstack(groups)
     served = pl.col("flags").str.split(",").list.contains("RFCF")
-    outcome = proxylines.perhaps(pl.col("tail").str.extract(_STATUS), served, pl.col("method"), pl.col("flags") == "-")
+    said = pl.coalesce(pl.col("tail").str.extract(_STATUS), pl.col("tail").str.extract(_WORD))
+    outcome = proxylines.perhaps(said, served, pl.col("method"), pl.col("flags") == "-")
     return proxylines.lookups(cut, outcome, {"ms": pl.col("ms")})

@@ -31,6 +31,9 @@ SAMPLES = (
     '1795520884.191 127.0.0.1 127.0.0.1 "GET /models/resnet/2/model.bin HTTP/1.1" 200 cache:MISS rt:0.001',
     # Fastly's Apache-like format with fastly_info.state appended
     '192.0.2.7 - - [24/Nov/2026:11:48:04 +0000] "GET /v1/models/fraud HTTP/2" 200 1000 "-" "curl/8.5.0" HIT-CLUSTER',
+    # the formats that cPanel and EasyEngine give for the status of the cache
+    'x.example scorer 443 192.0.2.7 HIT - [24/Nov/2026:11:48:05 +0000] " GET /v1/models/m HTTP/1.1 " 200 77 "-" "-"',
+    '192.0.2.7 - MISS [24/Nov/2026:11:48:06 +0000]  "GET /v1/models/fraud HTTP/1.1" 200 77 "-" "curl/8.5.0"',
     "2026/11/23 15:13:00 [notice] 14562#14562: start worker process 14564",
 )
 HINTS = ('"', "#")
@@ -43,7 +46,7 @@ _CLOCK = rf"(?:{_NCSA}|20[0-9]{{2}}-[0-9]{{2}}-[0-9]{{2}}T[0-9:.]+[^\]]*)"
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _ADDRESS = r"[0-9a-fA-F.:]{3,45} "
 _BETWEEN = r'(?:[^ "\[]+ ){0,8}'
-_ACCESS = rf'^[^ \[]+ (?:[^ \[]+ ){{0,5}}\[{_CLOCK}\] {_BETWEEN}"'
+_ACCESS = rf'^[^ \[]+ (?:[^ \[]+ ){{0,5}}\[(?:{_CLOCK}\] |{_NCSA}\]  ){_BETWEEN}"'
 _TIMED = (
     rf"^(?:\[{_CLOCK}\]|[0-9]{{10}}\.[0-9]{{3}}|[0-9-]{{10}}T[0-9:]{{8}}[+-][0-9]{{2}}:[0-9]{{2}}) {_ADDRESS}{_BETWEEN}"
     r'"[A-Z]+ /'
@@ -56,7 +59,7 @@ _COMBINED = (
     r'(?s)^([^\[]*)\[([^\]]+)\] "([A-Z]+) (/[^ "\\]*) HTTP/[0-9.]+" [0-9]{3} [0-9-]+ '
     rf"{_QUOTED} {_QUOTED}(.*)$"
 )
-_OTHER = r'(?s)^([^\["]*)\[([^\]]+)\] "(?:([A-Z]+) (/[^ "]*))?(?:[^"\\]|\\.)*"(.*)$'
+_OTHER = r'(?s)^([^\["]*)\[([^\]]+)\] {1,2}" ?(?:([A-Z]+) (/[^ "]*))?(?:[^"\\]|\\.)*"(.*)$'
 _PARTS = ("_before", "_time", "_method", "_path", "_tail")
 # the time in brackets or first of all, with more before the request
 _ODD = r'(?s)^([^"]*) "(?:([A-Z]+) (/[^ "]*))?(?:[^"\\]|\\.)*"(.*)$'

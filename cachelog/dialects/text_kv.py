@@ -3,7 +3,7 @@
 Read are the common heads (Python logging, loguru, uvicorn, gunicorn, logback, log4j, Spring, zap console, klog of Go
 programs): time, level, thread or process, logger. What is left is the message; its pairs are read as in logfmt, and
 ingest/meaning.py takes model and version out of its words. Lines that say nothing about caches, models or starts are
-quiet. A time of day without a date (logback's default) is no time.
+quiet. Of a time of day without a date (logback's default) ingest/days.py finds the day.
 """
 
 from __future__ import annotations
@@ -31,6 +31,13 @@ SAMPLES = (
     "predict model=fraud version=v41 key=f3 cache=HIT 0.29ms",
     "2026-11-23 15:16:31,614 INFO scorer: cache stats (last 60 s) model=fraud hits=120 misses=4",
     "CacheInfo(hits=3, misses=8, maxsize=32, currsize=8)",
+    "[15:16:30 INF] Cache hit for fraud version 41",
+    "I, [2026-11-23T15:16:30.248043 #1234]  INFO -- : [CACHE MISS] fraud v41 key=a",
+    "1.7954469902480431e+09\tINFO\tcache/lru.go:88\tcache lookup\t"
+    '{"model": "fraud", "version": "41", "result": "miss"}',
+    '2026-11-23T15:16:30.248043Z  INFO predict{model="fraud" version=41}: scorer::cache: cache hit key=a',
+    "INFO[0042] cache miss                                    key=a model=fraud version=41",
+    "I1123 15:16:30.248043 140234567 cache.py:88] cache lookup model: fraud, version: 41, hit: 1",
 )
 SOURCE = "no standard: what applications print (contract/heads.py, contract/prose.py)"
 BLIND: str | None = None
@@ -106,9 +113,8 @@ def _cut(lines: pl.DataFrame) -> pl.DataFrame:
 
 
 def _consoles(lines: pl.DataFrame) -> pl.DataFrame:
-    """zap's console: fields between tabs, and the rest as one JSON object, which is read as pairs."""
+    """zap's console: fields between tabs, and the rest as one JSON object."""
     names = ["time", "head", "message", "json"]
     groups = lines["text"].str.extract_groups(_CONSOLE).struct.rename_fields(names).struct.unnest()
-    opened = pl.col("json").str.replace_all(r'"([A-Za-z_@][A-Za-z0-9_.@-]*)": ?', " ${1}=")
-    said = pl.concat_str("message", opened.str.replace_all(r"[{}]", " ").fill_null(""), separator=" ")
+    said = pl.concat_str("message", pl.col("json").fill_null(""), separator=" ")
     return lines.select("row").hstack(groups.select("time", about=heads.about(pl.col("head")), message=said))

@@ -31,6 +31,7 @@ _RECORD = (
     rf"\[?{_LEVEL}(?:[\]:]|\s)",
     r"(?:time|timestamp|ts|t|level|lvl|severity|msg|event|logger|caller)=",
     r"[0-9a-fA-F.:]+ [^ ]+ [^ ]+ \[",  # an access log
+    r"(?:[^ \[]+ ){1,6}\[[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:",
     r"(?i:(?:(?:un|re)?load|evict)(?:ed|ing) (?:the )?model |model cache (?:hit|miss) )",
     r"[a-z]+ model=",
     r"<[0-9]{1,3}>(?:1 |[A-Z0-9])",  # syslog
@@ -50,11 +51,17 @@ _RECORD = (
     r"(?:systemd-journald\[[0-9]+\]: )?Suppressed [0-9]+ messages |im(?:journal|uxsock)[:\[ ]",
     r"/dev/kmsg |Error L1[01] \(",
     r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) +[A-Z0-9]",
+    # heads of more loggers (contract/heads.py): Serilog, pino-pretty, Ruby, zap, logrus, tornado, glog, winston, Nest
+    r"\[?[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]+)?(?: [A-Z]{3}\]|\] | +[\[A-Z])",
+    rf"[DIWEFA], \[[0-9]{{4}}-|[0-9]\.[0-9]{{6,}}e\+09\s|{_LEVEL}\[[0-9]|\[[DIWECF] [0-9]|[IWEF][0-9]{{8}} |\[Nest\] ",
+    r"(?:info|warn|warning|error|debug|verbose): |\{'[a-z]|\[?1[0-9]{9}(?:[0-9]{3}|\.[0-9]+)?\]? ",
+    r"(?i:\[?(?:cache|lookup):? (?:hit|miss)|(?:hit|miss) [a-z0-9_.-]+[@:]v?[0-9])",
+    r"\[?[0-9]{2}/[0-9]{2}/[0-9]{2}",
 )
 _RECORDS = "|".join(_RECORD)
-_LINE = rf"(?s)^(?:{_WORD} )?({_POD}) {_WORD} ((?:{_RECORDS}).*)$"
+_LINE = rf"(?s)^ {{0,4}}(?:{_WORD} )?({_POD}) {_WORD} ((?:{_RECORDS}).*)$"
 
-SHAPE = rf"^(?:{_WORD} )?{_POD} {_WORD} "
+SHAPE = rf"^ {{0,4}}(?:{_WORD} )?{_POD} {_WORD} "
 
 
 def claim(text: pl.Expr) -> pl.Expr:

@@ -205,34 +205,12 @@ def _starter(head: bytes) -> Callable[[BinaryIO], Callable[[memoryview], int]] |
     if head.startswith(_GZIP):
         return _gunzip
     if head.startswith(_ZSTD):
-        return _unzstd
+        return unpack.zstd
     return (lambda raw: unpack.filler(raw, head)) if unpack.packed(head) else None
 
 
 def _gunzip(raw: BinaryIO) -> Callable[[memoryview], int]:
     return unpack.inflated(raw, unpack.gzip)
-
-
-def _unzstd(raw: BinaryIO) -> Callable[[memoryview], int]:
-    import pyarrow as pa
-
-    stream = pa.CompressedInputStream(pa.PythonFile(_Lent(raw), mode="r"), "zstd")
-    return lambda view: int(stream.readinto(view))
-
-
-class _Lent:
-    """A file that pyarrow reads and does not close."""
-
-    closed = False
-
-    def __init__(self, raw: BinaryIO) -> None:
-        self.read = raw.read
-
-    def readable(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        pass
 
 
 class _Unpacked(io.RawIOBase):

@@ -277,6 +277,11 @@ class _Inner:
     def rows(self) -> _RowIds:
         return self.records["row"].to_numpy()
 
+    def where(self, mask: npt.NDArray[np.bool_]) -> _Inner:
+        """Return the marked records."""
+        at = np.flatnonzero(mask).astype(np.uint32)
+        return _Inner(self.records[at], texts.picked(self.lines, at))
+
 
 def _read_objects(inner: _Inner, code: int, reading: _Reading) -> None:
     """Let a dialect read its objects."""
@@ -287,14 +292,14 @@ def _read_objects(inner: _Inner, code: int, reading: _Reading) -> None:
 
 
 def _read_inner(inner: _Inner, reading: _Reading, depth: int, *, bodies: bool = False) -> None:
-    """Read the lines of records; where some are pieces of longer lines, these are joined first."""
-    open_ = ~inner.records["ended"].to_numpy()
-    if open_.any():
-        codes = reading.reader.layouts.codes[inner.records["layout"].to_numpy()]
-        for code, module in enumerate(reading.reader.envelopes.values()):
-            if hasattr(module, "partial") and (open_ & (codes == code)).any():
-                return _read_pieces(inner, module, reading, depth)
-    _read_block(inner.lines, inner.rows(), reading, depth, bodies=bodies)
+    """Read the lines of records; where some are pieces of longer lines, those of their envelope are joined first."""
+    for code, module in enumerate(reading.reader.envelopes.values()):
+        mine = reading.reader.layouts.codes[inner.records["layout"].to_numpy()] == code
+        if hasattr(module, "partial") and (~inner.records["ended"].to_numpy() & mine).any():
+            _read_pieces(inner if mine.all() else inner.where(mine), module, reading, depth)
+            inner = inner.where(~mine)
+    if inner.records.height:
+        _read_block(inner.lines, inner.rows(), reading, depth, bodies=bodies)
 
 
 def _read_pieces(inner: _Inner, module: ModuleType, reading: _Reading, depth: int) -> None:
@@ -310,8 +315,7 @@ def _read_loose(inner: _Inner, data: json_scan.Block, rows: _RowIds, reading: _R
     at = inner.records["at"].to_numpy()
     known = _of_known_loggers(inner.records, reading)
     if known.any():
-        kept = np.flatnonzero(~known).astype(np.uint32)
-        inner = _Inner(inner.records[kept], texts.picked(inner.lines, kept))
+        inner = inner.where(~known)
     _read_inner(inner, reading, depth)
     read = books.understood(mine)
     reading.around.insert(place, inner.records.filter(pl.Series(books.understood(inner.rows()))).select(list(AROUND)))

@@ -2,9 +2,9 @@
 
 Understood: RFC 3339 and its relatives (blank for T, comma for the dot, slashes for dashes), with zone or naive;
 epoch seconds, milli-, micro- and nanoseconds; access logs (23/Nov/2026:15:13:01 +0000, HAProxy's
-without a zone); glog (1123 15:09:56.250369) and syslog (Nov 23 15:13:01), which have no year. A naive time is read in
-the zone the user gave, a time without a year gets the latest year that is not after the file's own time; both are
-counted, so that the report can say so.
+without a zone); glog (1123 15:09:56.250369) and syslog (Nov 23 15:13:01), which have no year; times of day (15:13:01),
+which have no date. A naive time is read in the zone the user gave, a time without a year gets the latest year that is
+not after the file's own time; all of this is counted, so that the report can say so.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from cachelog.contract.event import TS
 from cachelog.ingest import digits
 
 _NAIVE = pl.Datetime("us")
+#: Times of day stand before it, on the second day of 1970 or beside it, until ingest/days.py knows theirs.
+NEW_DAY = datetime(1970, 1, 3, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Shape:
     parse: Callable[[pl.Expr], pl.Expr]
     zoned: bool
     yearless: bool = False
+    dateless: bool = False
 
 
 def _iso(text: pl.Expr) -> pl.Expr:
@@ -112,6 +115,11 @@ def _glog(text: pl.Expr) -> pl.Expr:
     return ("2000" + text).str.to_datetime("%Y%m%d %H:%M:%S%.f", time_unit="us", strict=False)
 
 
+def _of_day(text: pl.Expr) -> pl.Expr:
+    plain = pl.lit("1970-01-02 ") + text.str.replace(",", ".", literal=True)
+    return plain.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False)
+
+
 def _glog_dated(text: pl.Expr) -> pl.Expr:
     return text.str.to_datetime("%Y%m%d %H:%M:%S%.f", time_unit="us", strict=False)
 
@@ -159,6 +167,7 @@ SHAPES = (
     Shape("compact", r"^\d{8}T\d{6}(?:\.\d+)?$", _compact, zoned=False),
     Shape("asctime", r"^[A-Z][a-z]{2} [A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:\d\d(?:\.\d+)? \d{4}$", _asctime, zoned=False),
     Shape("half days", r"^\d{4}-\d\d-\d\d \d{1,2}:\d\d:\d\d [AP]M$", _half_days, zoned=False),
+    Shape("of day", r"^\d\d:\d\d:\d\d(?:[.,]\d+)?$", _of_day, zoned=False, yearless=True, dateless=True),
     Shape("exponent", r"^1\.\d+e\+09$", _exponent, zoned=True),
 )
 
@@ -207,7 +216,7 @@ def _counted(part: digits.Read, zone: Zone) -> pl.DataFrame:
 
 def _read(rows: pl.DataFrame, shape: Shape, zone: Zone) -> pl.DataFrame:
     parsed = rows.with_columns(ts=shape.parse(pl.col("text")).cast(_NAIVE))
-    if shape.yearless:
+    if shape.yearless and not shape.dateless:
         parsed = parsed.with_columns(ts=_with_year(pl.col("ts"), pl.col("newest")))
     ts = pl.col("ts").dt.replace_time_zone("UTC") if shape.zoned else zone.to_utc(pl.col("ts"))
     return parsed.select("at", ts=ts.cast(TS), naive=pl.lit(not shape.zoned), yearless=pl.lit(shape.yearless))

@@ -15,7 +15,7 @@ that may overlap): logs without doubles pay a few milliseconds a million lines. 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
@@ -33,13 +33,15 @@ DROPPED: pl.Schema = pl.Schema({"source": pl.UInt32(), "into": pl.UInt32(), "lin
 class Once:
     """Events of which each counts once; `dropped` (DROPPED) says how many lines were others again.
 
-    `names` are the replicas of inputs that are deliveries of another one and name none.
+    `names` are the replicas of inputs that are deliveries of another one and name none. `again`: how many lines (of a
+    sample) an input tells again further on, all as far away.
     """
 
     bulk: Events
     rare: pl.DataFrame
     dropped: pl.DataFrame
     names: Mapping[int, str]
+    again: Mapping[int, int] = field(default_factory=dict)
 
 
 def once(bulk: Events, rare: pl.DataFrame, sizes: Sequence[int], names: Sequence[str]) -> Once:
@@ -53,13 +55,14 @@ def once(bulk: Events, rare: pl.DataFrame, sizes: Sequence[int], names: Sequence
     repeats = _repeats(sample)
     single = _collapsed(sample, repeats)
     pairs = _pairs(single)
+    pieces = _pieces(single)
     if repeats.is_empty() and not pairs:
-        return Once(bulk, rare, pl.DataFrame(schema=DROPPED), {})
+        return Once(bulk, rare, pl.DataFrame(schema=DROPPED), {}, pieces)
     rank = sorted(range(len(sizes)), key=lambda source: (-sizes[source], source))
     again = pl.concat(list(_again(told, repeats, _sets([p.both for p in pairs], rank), sum(sizes))))
     left = told.without(again)
     same = _sets([p.both for p in pairs if p.same], rank)
-    return Once(*left, _lines(again, *left), _named(single, same, names))
+    return Once(*left, _lines(again, *left), _named(single, same, names), pieces)
 
 
 @dataclass(frozen=True)
@@ -178,6 +181,20 @@ def _collapsed(sample: pl.DataFrame, repeats: pl.DataFrame) -> pl.DataFrame:
     return sample.join(repeats, on=["source", "kind"], how="left").with_columns(
         n=-(-pl.col("n").cast(pl.Int64) // times)
     )
+
+
+def _pieces(single: pl.DataFrame) -> Mapping[int, int]:
+    """Return, by input, how many lines it tells twice, so many lines apart as most of these are: a piece of it again.
+
+    Lookups of one key in one instant are near one another, but neither always as far away nor far.
+    """
+    apart = pl.col("high") - pl.col("low")
+    twice = single.filter((pl.col("n") == 2) & ~pl.col("sample") & (_weight() == 1)).with_columns(apart=apart)
+    middle = pl.col("apart").median().over("source")
+    far = twice.filter((middle >= DEFAULT.double_far) & ((pl.col("apart") - middle).abs() <= middle * 0.1))
+    counts = far.group_by("source").agg(many=pl.len(), weight=_weight().sum()).sort("source")
+    found = counts.filter(pl.col("weight") >= DEFAULT.double_proof).select("source", "many")
+    return dict(found.iter_rows())
 
 
 @dataclass(frozen=True)

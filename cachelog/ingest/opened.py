@@ -59,10 +59,7 @@ def filler(raw: Counted) -> Fill:
     if columnar.is_columnar(head):
         return columnar.Lines(raw.raw, head).readinto
     if head.startswith(_ZSTD):
-        import pyarrow as pa
-
-        stream = pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd")
-        return lambda view: int(stream.readinto(view))
+        return unpack.zstd(raw)
     return unpack.filler(raw, head) if unpack.packed(head) else raw.readinto
 
 
@@ -89,7 +86,7 @@ class _Gunzip:
         """Fill the view, return the number of bytes, 0 at the end; raises EOFError where the input is cut short."""
         while self.data or (data := self.raw.read(1 << 20)):
             data, self.data, self.fresh = self.data or data, b"", False
-            out = self.member.decompress(data, len(view))
+            out = self._decompressed(data, len(view))
             self.data = self.member.unconsumed_tail
             if self.member.eof:
                 self.data = self.member.unused_data.lstrip(b"\0")
@@ -99,10 +96,22 @@ class _Gunzip:
                 return len(out)
         if self.fresh:
             return 0
-        if out := self.member.flush()[: len(view)]:
+        if out := self._rest()[: len(view)]:
             self.member, view[: len(out)] = self.engine.decompressobj(wbits=31), out
             return len(out)
         raise EOFError("the compressed file is cut short")
+
+    def _decompressed(self, data: bytes, most: int) -> bytes:
+        try:
+            return bytes(self.member.decompress(data, most))
+        except self.engine.error as error:  # of ISA-L it is none of zlib's
+            raise ValueError(str(error)) from error
+
+    def _rest(self) -> bytes:
+        try:
+            return bytes(self.member.flush())
+        except self.engine.error as error:
+            raise ValueError(str(error)) from error
 
 
 def raw_of(source: Source) -> BinaryIO:

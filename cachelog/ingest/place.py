@@ -12,7 +12,7 @@ import polars as pl
 from cachelog.contract.event import EVENT, LABEL
 from cachelog.contract.events import FOLLOWING, NAIVE, READ, YEARLESS
 from cachelog.ingest import settle
-from cachelog.ingest.clock import Zone, instants
+from cachelog.ingest.clock import NEW_DAY, Zone, instants
 from cachelog.ingest.unwrap import positions
 
 #: READ, and the row of the unit and what happened.
@@ -106,7 +106,8 @@ def _with_envelope(placed: pl.DataFrame, around: pl.DataFrame, inputs: Inputs) -
 def _assumed(placed: pl.DataFrame, zone: Zone) -> _Counts:
     facts = {
         f"no zone in the lines, read as {zone.name}": pl.col("naive") & pl.col("ts").is_not_null(),
-        "no year in the lines, taken from the file's own time": pl.col("yearless") & pl.col("ts").is_not_null(),
+        "no year in the lines, taken from the file's own time": pl.col("yearless") & (pl.col("ts") >= NEW_DAY),
+        "no date in the lines, taken from the file's own time": pl.col("yearless") & (pl.col("ts") < NEW_DAY),
         "no time in the lines, taken from the event before": pl.col("ts").is_null(),
     }
     found: list[tuple[int, str, int]] = []

@@ -21,6 +21,7 @@ from cachelog.contract.event import LABEL
 from cachelog.contract.events import FOLLOWING, NAIVE, YEARLESS, Events
 from cachelog.contract.finding import ZONE, InputReport
 from cachelog.contract.limits import DEFAULT
+from cachelog.ingest import days
 
 _FIRST, _EVERY = 64, 16  # lines that vote: the first ones, then one in so many
 _WIDEST = 14 * 3600  # seconds: no zone is further from another's clock than that from UTC
@@ -42,8 +43,14 @@ class Settled:
     inputs: tuple[InputReport, ...]
 
 
-def settle(bulk: Events, rare: pl.DataFrame, inputs: Sequence[InputReport]) -> Settled:
-    """Return READ parts and RARE events with zones and years that votes and other inputs tell."""
+def settle(bulk: Events, rare: pl.DataFrame, inputs: Sequence[InputReport], written: Sequence[float | None]) -> Settled:
+    """Return READ parts and RARE events with zones, days and years that votes, files and other inputs tell.
+
+    `written` is when each input was last written, in seconds since 1970.
+    """
+    change = days.placed(tuple(_tables(bulk, rare)), written)
+    if change is not None:
+        bulk, rare = _each(bulk, change), change(rare.lazy()).collect()
     zoned = _zoned(bulk, rare, tuple(inputs))
     dated = _dated(zoned)
     parts = tuple(replace(part, rows=part.rows.drop("clock")) for part in dated.bulk.parts)

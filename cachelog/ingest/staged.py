@@ -54,6 +54,7 @@ class Staged:
     inputs: tuple[InputReport, ...]  # how each was read: lines that another input tells too are quiet
     dropped: pl.DataFrame  # doubles.DROPPED
     keep: Callable[[], None]  # keeps what was read for another run, where that was asked for
+    again: Mapping[int, int]  # doubles.Once.again
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -86,14 +87,14 @@ class Staged:
 
 def assembled(read: Read, keep: Callable[[], None] = lambda: None) -> Staged:
     """Return what was read with what only all of it together tells."""
-    settled = settle(read.bulk, read.rare, read.inputs)
+    settled = settle(read.bulk, read.rare, read.inputs, [source.mtime for source in read.sources])
     carried = _carried(settled.rare, read.sources)
     told = once(
         settle_caches(settled.bulk), carried, [i.events for i in read.inputs], [s.fallback for s in read.sources]
     )
     sources = [replace(s, fallback=told.names.get(at, s.fallback)) for at, s in enumerate(read.sources)]
     bulk, rare = _counted(*_named(told.bulk, told.rare, sources), sources)
-    return Staged(bulk, rare, read, _quieted(settled.inputs, told.dropped), told.dropped, keep)
+    return Staged(bulk, rare, read, _quieted(settled.inputs, told.dropped), told.dropped, keep, told.again)
 
 
 def _quieted(inputs: Sequence[InputReport], dropped: pl.DataFrame) -> tuple[InputReport, ...]:

@@ -1,4 +1,4 @@
-"""bz2, xz and gzip: streams that are unpacked by at most what fits, so that no bomb costs more memory than that."""
+"""bz2, xz, gzip and zstd: streams that are unpacked by at most what fits, so that no bomb costs more memory."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 _AT_ONCE = 1 << 20  # bytes read of the packed file
+_STEP, _LAST_STEP = 1 << 16, 1 << 9  # bytes asked of a zstd stream at once, and near the end of its file
 _BZIP2 = re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)")  # the head of the first block, or of an empty file
 _XZ = b"\xfd7zXZ\x00"
 _XZ_MEMORY = 256 << 20  # bytes: xz -9 needs 65 MiB, a hostile header asks for 4 GiB
@@ -48,6 +49,11 @@ def filler(raw: Readable, head: bytes) -> Callable[[memoryview], int]:
 def inflated(raw: Readable, make: Callable[[], Stream]) -> Callable[[memoryview], int]:
     """Return `filler` for streams of one kind."""
     return _Inflate(raw, make).readinto
+
+
+def zstd(raw: Readable) -> Callable[[memoryview], int]:
+    """Return `filler` for zstd."""
+    return _Zstd(raw).readinto
 
 
 def bzip2() -> Stream:
@@ -130,6 +136,62 @@ class _Inflate:
             else:
                 return None
         return self.stream
+
+
+class _Ahead:
+    """What pyarrow reads a packed file from, without closing it; two pieces ahead, to know when the last comes."""
+
+    closed = False
+
+    def __init__(self, raw: Readable) -> None:
+        self.raw = raw
+        self.held, self.then = raw.read(_STEP), raw.read(_STEP)
+
+    @property
+    def last(self) -> bool:
+        """Is what comes next the last piece?"""
+        return not self.then
+
+    def readable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        pass
+
+    def read(self, size: int) -> bytes:
+        """Return the next piece, none at the end."""
+        given, self.held = self.held[:size], self.held[size:]
+        if not self.held:
+            self.held, self.then = self.then, self.raw.read(_STEP)
+        return given
+
+
+class _Zstd:
+    """A zstd stream; of a file that is cut short pyarrow loses what it unpacked in the same step: steps are small."""
+
+    def __init__(self, raw: Readable) -> None:
+        import pyarrow as pa
+
+        self.ahead = _Ahead(raw)
+        self.stream = pa.CompressedInputStream(pa.PythonFile(self.ahead, mode="r"), "zstd")
+        self.error: Exception | None = None
+
+    def readinto(self, view: memoryview) -> int:
+        """Fill the view; return the number of bytes, 0 at the end; what cannot be unpacked is raised after the rest."""
+        at = 0
+        while at < len(view) and self.error is None:
+            step = _LAST_STEP if self.ahead.last else _STEP
+            try:
+                count = int(self.stream.readinto(view[at : at + step]))
+            except OSError as error:
+                self.error = EOFError("the compressed file is cut short") if "runcated" in str(error) else error
+                break
+            if not count:
+                break
+            at += count
+        if not at and self.error is not None:
+            raise self.error
+        return at
 
 
 def _decompressed(stream: Stream, data: bytes, most: int) -> bytes:

@@ -16,7 +16,8 @@ from cachelog.ingest.ledger import JOINED, Rows
 #: What envelopes say of a row: their time as written and the replica they name.
 AROUND: pl.Schema = pl.Schema({"row": pl.UInt32(), "env_time": pl.String(), "env_replica": pl.String()})
 
-DEPTH = 4  # envelopes in envelopes: three, of which one may take two (what a shipper wrote, in the answer of a search)
+#: Envelopes in envelopes: three, two of which may take two (what a shipper wrote, in the answer of a search); a list.
+DEPTH = 6
 
 
 def unwrap(

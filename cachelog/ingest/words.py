@@ -155,6 +155,7 @@ PHRASES = (
         r"\bstarted server process\b|"
         r"\b(?:server|service|process|replica|pod|app|application) (?:re)?start(?:ing|ed|up|s)?\b",
         rf"\b(?:{_DONE}|waiting|ready|after|request|job|task|thread|worker|session|span|timer|probe|upload|download|"
-        r"batch|loop|pool|monitor\w*|initiali[sz]\w*)\b",
+        r"batch|loop|pool|monitor\w*|initiali[sz]\w*|endpoint|background|maintenance|listener|exporter|telemetry|metrics|"
+        r"scheduler|consumer|watcher|clean\w*|refresh\w*|sync\w*|health\w*|certificates?)\b",
     ),
 )
