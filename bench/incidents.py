@@ -74,7 +74,7 @@ def _judged(name: tuple[str, int, str], scenario: Scenario, run: Simulated, repo
     asked = [e for e in truth.expect if _is_to_be_seen(e, scenario, run, name[1])]
     placed = {e: next((i for i, f in enumerate(found, 1) if fits(f, e, truth.start)), None) for e in asked}
     missed = tuple(_said(e) for e in asked if placed[e] is None)
-    wrong = tuple(described(_false(found, truth, asked, healthy)))
+    wrong = tuple(described(_false(found, truth, [*scenario.skew], healthy)))
     first = [e for e in asked if e.primary] or asked[:1]
     ranks = [place for e in first if (place := placed[e])]
     count = sum(c.lookups for c in truth.counts.values())
@@ -122,9 +122,10 @@ def _is_behind(at: float, wanted: Expected) -> bool:
 # -- what is wrong ----------------------------------------------------------------------------------
 
 
-def _false(found: Sequence[Finding], truth: Truth, asked: Sequence[Expected], healthy: bool) -> list[Finding]:
+def _false(found: Sequence[Finding], truth: Truth, skewed: Iterable[str], healthy: bool) -> list[Finding]:
     """Return the findings above information that nothing explains, and those that the family rules out."""
     open_ = [f for f in found if not any(fits(f, e, truth.start) for e in truth.expect)]
+    open_ = [f for f in open_ if f.rule != "clock-skew" or not set(f.replicas) <= set(skewed)]
     if healthy:
         return false(open_, (), HEALTHY, truth.start)
     ruled_out = false(open_, (), truth.forbid, truth.start)

@@ -32,6 +32,7 @@ from cachelog.contract.finding import MISS_CAUSES
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
 from cachelog.metrics.batch import CAPACITY, COLD, DUPLICATE, ERROR, FLUSH, NEW, TTL, UNEXPLAINED, VERSION, Batch
+from cachelog.metrics.coverage import known_after
 from cachelog.metrics.emptied import NEVER, Span, emptied
 from cachelog.metrics.foreign import foreign
 from cachelog.metrics.herds import HERDS, herds
@@ -250,7 +251,7 @@ def _of_later_version(batch: Batch, firsts: Ints, anywhere: Ints, warm: Ints) ->
 
 
 def _warm_times(batch: Batch, limits: Limits) -> Ints:
-    """Return per place the time after which most keys have been seen, in microseconds (METHODS §5)."""
+    """Return per place the time after which most keys have been seen, in microseconds (METHODS §5, and coverage.py)."""
     told = batch.told
     last = np.flatnonzero(np.append(told.start[1:] != told.start[:-1], np.ones(min(1, len(told.start)), np.bool_)))
     first = told.start[last]
@@ -261,7 +262,8 @@ def _warm_times(batch: Batch, limits: Limits) -> Ints:
     most = limits.warm_share * (batch.span.end - batch.span.start)
     found: Floats = np.full(batch.words.places.height, most)
     found[median["place"].to_numpy()] = median["gap"].to_numpy() * limits.warm_reuses
-    return np.asarray(np.minimum(found, most), np.int64)
+    known = known_after(batch, int(most), limits)
+    return np.asarray(np.minimum(np.maximum(found, known), most), np.int64)
 
 
 def _near_failures(batch: Batch, at: Ints, frames: Frames, limits: Limits) -> Mask:

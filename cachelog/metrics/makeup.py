@@ -40,10 +40,18 @@ class Makeup:
         """Return the misses of a cause beyond its share of the lookups before, negative for fewer."""
         return self.after[cause] - self.before[cause] * self.lookups_after / max(self.lookups_before, 1)
 
+    def risen(self, cause: str) -> float:
+        """Return its extra misses, for new keys less the first lookups that there are fewer of.
+
+        First lookups are cold while the log is young and of new keys from then on: that is no change of the traffic.
+        """
+        renamed = min(0.0, self.extra("cold")) if cause == "new-keys" else 0.0
+        return max(0.0, self.extra(cause) + renamed)
+
     def share(self, cause: str) -> float:
         """Return its part of all that became more, 0..1."""
-        more = sum(max(0.0, self.extra(c)) for c in MISS_CAUSES)
-        return max(0.0, self.extra(cause)) / more if more else 0.0
+        more = sum(self.risen(c) for c in MISS_CAUSES)
+        return self.risen(cause) / more if more else 0.0
 
     def extra_low(self, cause: str) -> float:
         """Return the lower end of the 95 % interval of the extra misses, by the binomial variance of both counts."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from cachelog.contract.limits import Limits
+from cachelog.metrics.proportions import Floats
 from cachelog.metrics.reuse import EVICT, EXPIRE, MISS, Ints, Mask, Rows, history, ids, taken
 
 _Z = 3.0  # standard deviations by which misses elsewhere must be more
@@ -25,7 +26,8 @@ def shared_places(rows: Rows, place: Ints, places: int, limits: Limits) -> Mask:
     after = np.flatnonzero(told.before >= 0)
     after = after[told.kind[told.before[after]] >= MISS]
     gap = told.ts[after] - told.ts[told.before[after]]
-    after = after[gap <= np.median(gap)] if len(gap) else after
+    mine = place[some[told.order[after]]]
+    after = after[gap <= _medians(gap, mine, places)[mine]]
     here, earlier = told.order[after], told.order[told.before[after]]
     other = few.replica[here] != few.replica[earlier]
     whose, missed = place[some[here]], (told.kind[after] >= MISS).astype(np.float64)
@@ -39,3 +41,11 @@ def shared_places(rows: Rows, place: Ints, places: int, limits: Limits) -> Mask:
     z = (p1 - p0) / np.sqrt(p * (1 - p) * (1 / (n1 + 1) + 1 / (n0 + 1)))
     own = (z > _Z) & (p1 > _RATIO * p0)
     return np.asarray((n1 >= limits.scope_pairs) & ~own)
+
+
+def _medians(gap: Ints, place: Ints, places: int) -> Floats:
+    """Return the median per place, 0 where there is none."""
+    found = np.zeros(places)
+    for p in np.flatnonzero(np.bincount(place, minlength=places)).tolist():
+        found[p] = np.median(gap[place == p])
+    return found
