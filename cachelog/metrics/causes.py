@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -82,6 +82,7 @@ class Explained:
     shared: frozenset[tuple[str, str]]  # (model, cache) of which all replicas share one
     herds: pl.DataFrame  # metrics/herds.py
     foreign: frozenset[tuple[str, str]]  # (model, cache) whose keys explain nothing (metrics/foreign.py)
+    known: Mapping[tuple[str, str], datetime]  # (model, cache) -> when most of its keys have been seen
 
 
 @once
@@ -98,7 +99,8 @@ def explained(events: Events, frames: Frames, limits: Limits) -> Explained:
     crowds = pl.concat([pl.DataFrame(schema=HERDS), *(f.herds for f in found)])
     shared = frozenset[tuple[str, str]]().union(*(f.shared for f in found))
     strange = frozenset[tuple[str, str]]().union(*(f.foreign for f in found))
-    return Explained(table, modulus, _uncertainty(table, modulus), ttl, shared, crowds, strange)
+    known = {which: time for f in found for which, time in f.known.items()}
+    return Explained(table, modulus, _uncertainty(table, modulus), ttl, shared, crowds, strange, known)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +112,7 @@ class _Followed:
     shared: frozenset[tuple[str, str]]
     herds: pl.DataFrame
     foreign: frozenset[tuple[str, str]]
+    known: Mapping[tuple[str, str], datetime]
 
 
 def _followed(
@@ -117,12 +120,16 @@ def _followed(
 ) -> _Followed | None:
     rows, strange = _own(rows_of(events, words, models, modulus), words, limits)
     if not len(rows.ts):
-        return _Followed(pl.DataFrame(), {}, frozenset(), pl.DataFrame(schema=HERDS), strange) if strange else None
+        return _Followed(pl.DataFrame(), {}, frozenset(), pl.DataFrame(schema=HERDS), strange, {}) if strange else None
     batch, common = _batch(rows, words, span, limits)
     cause, ttl = _causes_of(batch, frames, limits)
     names = words.places.rows()
     shared = frozenset(names[p] for p in np.flatnonzero(common).tolist())
-    return _Followed(_cells(batch, cause, frames), ttl, shared, _herds(batch, cause, limits), strange)
+    known = {
+        name: _EPOCH + timedelta(microseconds=span.start + w)
+        for name, w in zip(names, batch.warm.tolist(), strict=True)
+    }
+    return _Followed(_cells(batch, cause, frames), ttl, shared, _herds(batch, cause, limits), strange, known)
 
 
 def _own(rows: Rows, words: Words, limits: Limits) -> tuple[Rows, frozenset[tuple[str, str]]]:
@@ -160,7 +167,8 @@ def _batch(rows: Rows, words: Words, span: Span, limits: Limits) -> tuple[Batch,
     common = shared_places(rows, place, words.places.height, limits)
     scope = np.where(common[place], 0, rows.replica)
     told = history(rows, ids(rows, rows.label, scope))
-    return Batch(rows, words, place, scope, told, span, fill_times(rows, words, limits)), common
+    batch = Batch(rows, words, place, scope, told, span, fill_times(rows, words, limits), place[:0])
+    return replace(batch, warm=_warm_times(batch, limits)), common
 
 
 def _causes_of(batch: Batch, frames: Frames, limits: Limits) -> tuple[Ints, dict[tuple[str, str], tuple[Edge, ...]]]:
@@ -208,7 +216,7 @@ def _first_lookups(batch: Batch, at: Ints, limits: Limits) -> Ints:
     place, scope, ts = batch.place[firsts], batch.scope[firsts], some.ts
     here = _earliest(ids(some, place, scope), ts)
     anywhere = _earliest(ids(some, place), ts)
-    warm = _warm_times(batch, limits)[place]
+    warm = batch.warm[place]
     cache = _first_of(place * (int(scope.max(initial=0)) + 1) + scope, ts)
     known = anywhere < span.start + warm
     young = cache + warm > ts

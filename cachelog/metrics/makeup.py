@@ -16,7 +16,7 @@ import polars as pl
 from cachelog.contract.counted import Counted, everywhere, rated
 from cachelog.contract.events import Events
 from cachelog.contract.finding import MISS_CAUSES, Confidence, Finding, Impact, Number, Severity
-from cachelog.contract.limits import Limits
+from cachelog.contract.limits import DEFAULT, Limits
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import percent
 from cachelog.metrics.causes import Explained, explained
@@ -32,6 +32,7 @@ class Makeup:
     """Misses by cause before and after an onset, on the replicas that changed."""
 
     lookups_before: int
+    lookups_known: int  # of those before, when most keys had been seen
     lookups_after: int
     before: Mapping[str, int]
     after: Mapping[str, int]
@@ -41,12 +42,15 @@ class Makeup:
         return self.after[cause] - self.before[cause] * self.lookups_after / max(self.lookups_before, 1)
 
     def risen(self, cause: str) -> float:
-        """Return its extra misses, for new keys less the first lookups that there are fewer of.
+        """Return its extra misses, if any; for new keys against the time before in which most keys were known.
 
-        First lookups are cold while the log is young and of new keys from then on: that is no change of the traffic.
+        Until then first lookups are cold: that they are of new keys from then on is no change of the traffic.
         """
-        renamed = min(0.0, self.extra("cold")) if cause == "new-keys" else 0.0
-        return max(0.0, self.extra(cause) + renamed)
+        if cause != "new-keys" or self.lookups_known >= self.lookups_before:
+            return max(0.0, self.extra(cause))
+        if self.lookups_known < DEFAULT.settle_level_lookups:
+            return 0.0
+        return max(0.0, self.after[cause] - self.before[cause] * self.lookups_after / self.lookups_known)
 
     def share(self, cause: str) -> float:
         """Return its part of all that became more, 0..1."""
@@ -129,8 +133,11 @@ def makeup(found: Explained, frames: Frames, studied: Study, one: Excursion) -> 
         (pl.col("model") == series.model) & (pl.col("cache") == series.cache)
         & pl.col("replica").fill_null("(unnamed)").is_in(names)
     )["set"]  # fmt: skip
-    (n0, before), (n1, after) = (_sums(found, frames, mine, *stretch) for stretch in _stretches(studied, one))
-    return Makeup(n0, n1, before, after)
+    first, second = _stretches(studied, one)
+    (n0, before), (n1, after) = (_sums(found, frames, mine, *stretch) for stretch in (first, second))
+    known = found.known.get((series.model, series.cache), frames.start)
+    later = n0 if known <= first[0] else _sums(found, frames, mine, max(known, first[0]), first[1])[0]
+    return Makeup(n0, later, n1, before, after)
 
 
 def _sums(
