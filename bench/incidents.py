@@ -1,4 +1,4 @@
-"""`python -m bench.incidents` simulates fleets to which something happens, and tables what `cachelog analyze` makes of it.
+"""`python -m bench.incidents` simulates fleets to which something happens, and tables what `analyze` makes of it.
 
 Families are those of tests/scenarios.py and tests/incidents.py, with seeds that no test uses: 20 minutes to 12 hours,
 3 to 20 replicas, sparse to busy, miss rates from half a percent to 60 %. With all families it writes
@@ -23,7 +23,7 @@ from tests.incidents import INCIDENTS
 from tests.judging import described, false, fits
 from tests.plots import WIDE
 from tests.scenarios import HEALTHY
-from tests.simulate import CAUSES, Expected, Scenario, Simulated, Truth, simulate, totals
+from tests.simulate import CAUSES, Expected, Scenario, Simulated, Truth, simulate
 from tests.writing import write
 
 DIALECTS = ("structlog", "zap", "logfmt", "text", "cri")
@@ -33,8 +33,8 @@ CONSEQUENCES = (
     "miss-rate-shift", "cold-start", "version-skew", "replica-restart", "eviction-thrash", "stuck-rollout",
     "ttl-churn", "new-keys", "stampede", "stale-serve", "load-churn",
 )  # fmt: skip
-#: Misses that a shift must cost, and times their own deviation, to be asked for: less is no finding above low.
-EXCESS, TIMES = 200.0, 10.0
+#: Misses that a shift must cost, times the deviation of the others and part of the others, to be asked for.
+EXCESS, TIMES, HALF = 200.0, 10.0, 0.5
 LOST = 20.0  # lines that a gap must take to be asked for: how else would it differ from a quiet minute
 _MOSTLY = 0.6  # of the lookups
 _SHIFTS = ("miss-rate-shift", "eviction-thrash", "ttl-churn", "new-keys")
@@ -87,7 +87,8 @@ def _judged(name: tuple[str, int, str], scenario: Scenario, run: Simulated, repo
 
 
 def _said(wanted: Expected) -> str:
-    return f"{wanted.rule} {wanted.model} {wanted.version_from}->{wanted.version_to} {','.join(wanted.replicas)} at {wanted.at}"
+    versions = f"{wanted.version_from}->{wanted.version_to}"
+    return f"{wanted.rule} {wanted.model} {versions} {','.join(wanted.replicas)} at {wanted.at}"
 
 
 # -- what can be asked for --------------------------------------------------------------------------
@@ -97,23 +98,26 @@ def _is_to_be_seen(wanted: Expected, scenario: Scenario, run: Simulated, seed: i
     """A shift that costs next to nothing, or a gap in lines that hardly come, is not asked for."""
     if wanted.rule in _SHIFTS and wanted.at is not None:
         extra, usual = _cost(wanted, scenario, run, seed)
-        return extra >= max(EXCESS, TIMES * usual**0.5)
+        return extra >= max(EXCESS, TIMES * usual**0.5, HALF * usual)
     if wanted.rule == "log-gap":
-        return sum(_rate(scenario, name) * (end - start) for name, start, end in scenario.gaps) >= LOST
+        each = sum(t.rate for t in scenario.traffic) / len(scenario.replicas)
+        return sum(each * (end - start) for _, start, end in scenario.gaps) >= LOST
     return True
 
 
-def _rate(scenario: Scenario, replica: str) -> float:
-    return sum(t.rate for t in scenario.traffic) / len(scenario.replicas) if replica else 0.0
-
-
 def _cost(wanted: Expected, scenario: Scenario, run: Simulated, seed: int) -> tuple[float, float]:
-    """Return the misses of the model that there would not have been without what happened at that time, and the rest."""
+    """Return the misses of the model that what happened at that time made, and those that there would have been."""
     calm = replace(scenario, steps=tuple(s for s in scenario.steps if not _is_behind(s.at, wanted)))
     other = simulate(calm, seed)
-    both = [totals(truth, 0).get((wanted.model or "",)) for truth in (run.truth, other.truth)]
-    real, usual = (count.misses if count else 0 for count in both)
+    real, usual = (_misses_since(one, wanted) for one in (run, other))
     return real - usual, usual
+
+
+def _misses_since(run: Simulated, wanted: Expected) -> int:
+    rows, scenario = run.events.lookups, run.events.scenario
+    mine = rows.model == [t.model for t in scenario.traffic].index(wanted.model or "")
+    start = (scenario.start.timestamp() + (wanted.at or 0.0)) * 1e6
+    return int((mine & (rows.cause >= 0) & (rows.stamp >= start)).sum())
 
 
 def _is_behind(at: float, wanted: Expected) -> bool:
@@ -162,7 +166,8 @@ def _wrong_links(found: Sequence[Finding], truth: Truth, asked: Iterable[Expecte
             if fits(finding, wanted, truth.start):
                 cause = ids.get(finding.caused_by or "")
                 if cause is None or cause.rule != wanted.because or cause.model != wanted.model:
-                    yield f"{finding.rule} {finding.model} by {cause.rule if cause else 'nothing'} {cause.model if cause else ''}"
+                    by = f"{cause.rule} {cause.model}" if cause else "nothing"
+                    yield f"{finding.rule} {finding.model} by {by}"
 
 
 def _inside(found: Sequence[Finding], truth: Truth, asked: Iterable[Expected]) -> Iterator[bool]:
@@ -232,9 +237,15 @@ def _wrong(runs: Iterable[Outcome]) -> Iterator[str]:
 def page(runs: Sequence[Outcome]) -> str:
     """Return bench/INCIDENTS.md."""
     well, ill = [r for r in runs if r.healthy], [r for r in runs if not r.healthy]
-    parts = ["# What cachelog makes of incidents that nobody has tuned it to\n", machine.line(), __doc__.split("\n\n")[1]]
+    parts = [
+        "# What cachelog makes of incidents that nobody has tuned it to\n",
+        machine.line(),
+        __doc__.split("\n\n")[1],
+    ]
     tables = ([*_healthy_table(well)] if well else []) + [""] + ([*_incident_table(ill)] if ill else [])
-    return "\n".join([*parts, "", *tables, "", *gates.tables(), "", "## Every run that is not right\n", *_wrong(runs), ""])
+    return "\n".join(
+        [*parts, "", *tables, "", *gates.tables(), "", "## Every run that is not right\n", *_wrong(runs), ""]
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -249,7 +260,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         runs.append(run)
         print(*_wrong([run]), sep="\n", end="\n" if [*_wrong([run])] else "", file=sys.stderr, flush=True)
     if asked.only:
-        print(*_healthy_table([r for r in runs if r.healthy]), *_incident_table([r for r in runs if not r.healthy]), sep="\n")
+        print(
+            *_healthy_table([r for r in runs if r.healthy]),
+            *_incident_table([r for r in runs if not r.healthy]),
+            sep="\n",
+        )
         return 0
     Path(__file__).with_name("INCIDENTS.md").write_text(page(runs), encoding="utf-8")
     return 0

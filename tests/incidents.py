@@ -7,7 +7,17 @@ from dataclasses import replace
 
 from tests.plots import Plot, capacity_for, plot, ttl_for
 from tests.scenarios import (
-    HEALTHY, SCENARIOS, deploy, happen, in_turn, loaded_at, restart, restarts, some, switch, when,
+    HEALTHY,
+    SCENARIOS,
+    deploy,
+    happen,
+    in_turn,
+    loaded_at,
+    restart,
+    restarts,
+    some,
+    switch,
+    when,
 )  # fmt: skip
 from tests.simulate import CacheRules, Expected, Forbidden, Scenario, Step
 

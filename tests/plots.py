@@ -137,7 +137,7 @@ def _places(dice: np.random.Generator, count: int) -> tuple[str, ...]:
     if kind == 1:
         hosts = sorted(dice.choice(250, count, replace=False).tolist())
         return tuple(f"10.4.{int(dice.integers(0, 9))}.{host + 2}:8501" for host in hosts)
-    return tuple(f"{str(dice.choice(['worker', 'serve', 'gpu']))}-{i}" for i in range(count))
+    return tuple(f"{dice.choice(['worker', 'serve', 'gpu'])!s}-{i}" for i in range(count))
 
 
 def _cache(dice: np.random.Generator, traffic: Traffic, caches: int, seconds: float) -> tuple[float, CacheRules]:

@@ -475,9 +475,10 @@ def _shifted(it: Plot, step: Step) -> Scenario:
     why = {"resize": "eviction-thrash", "ttl": "ttl-churn", "new_keys": "new-keys"}
     shown = Expected(why[step.what], it.model, at=step.at, tolerance_s=240.0, primary=True)
     rules = ("version-regression", "version-flapping", "load-failure", "replica-restart", "rollback")
-    rules += tuple(rule for rule in why.values() if rule != why[step.what])
+    never = [Forbidden(rule, "info") for rule in rules]
+    never += [Forbidden(rule, model=it.model) for rule in why.values() if rule != why[step.what]]
     other = _only_this_model(it, "miss-rate-shift", why[step.what])
-    return happen(it, [step], expect=(found, shown), forbid=(*(Forbidden(rule, "info") for rule in rules), *other))
+    return happen(it, [step], expect=(found, shown), forbid=(*never, *other))
 
 
 def _worse(it: Plot) -> tuple[Traffic, float, float]:

@@ -274,7 +274,8 @@ def _daily(traffic: Traffic, t: Floats, scenario: Scenario) -> Floats:
     grid = np.linspace(-scenario.warmup, scenario.seconds, 4096)
     rate = 1.0 - traffic.daily * np.cos(2 * np.pi * (grid - traffic.night) / 86400.0)
     passed = np.concatenate([[0.0], np.cumsum((rate[1:] + rate[:-1]) / 2)])
-    return np.interp((t - grid[0]) / (grid[-1] - grid[0]), passed / passed[-1], grid)
+    moved: Floats = np.interp((t - grid[0]) / (grid[-1] - grid[0]), passed / passed[-1], grid)
+    return moved
 
 
 def _with_new_keys(scenario: Scenario, index: int, t: Floats, key: Ints, fresh: Floats) -> Ints:

@@ -94,8 +94,8 @@ def _by_age(
 ) -> Shares:
     """Hold misses of young entries, of old ones and of new keys against the same before.
 
-    Old: as old as none that was hit before, in `seen` of log. How often young entries miss does not depend on how many there are. A key
-    that is known, but not in this cache or of this version, is no new one: the entry is cold.
+    Old: as old as none that was hit before, in `seen` of log. How often young entries miss does not depend on
+    how many there are. A key that is known, but not in this cache or of this version, is no new one: the entry is cold.
     """
     limit = _oldest(earlier, "age")
     young, old, first = pl.col("age") < limit, pl.col("age") >= limit, pl.col("asked").is_null()

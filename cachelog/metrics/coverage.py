@@ -18,14 +18,16 @@ _LEAST = 50  # lookups, for a share of them to say something
 
 
 def known_after(batch: Batch, never: int, limits: Limits) -> Ints:
-    """Return per place the microseconds from the start of the log until its keys are known, `never` where not at all."""
+    """Return per place the microseconds from the start of the log until keys are known, `never` where not at all."""
     found = np.full(batch.words.places.height, never, np.int64)
     lookups = (batch.rows.kind != EVICT) & (batch.rows.kind != EXPIRE)
     asked, (first, second) = _by_place(batch.rows.ts[lookups], batch.place[lookups]), _firsts(batch)
     for place, ts in asked.items():
-        some = np.unique(np.linspace(_LEAST - 1, len(ts) - 1, _PROBES).astype(np.int64)) if len(ts) >= _LEAST else []
+        if len(ts) < _LEAST:
+            continue
+        some = np.unique(np.linspace(_LEAST - 1, len(ts) - 1, _PROBES).astype(np.int64))
         once = _until(first.get(place), ts[some]) - _until(second.get(place), ts[some])
-        known = np.flatnonzero(once <= limits.warm_unseen * (np.asarray(some) + 1))
+        known = np.flatnonzero(once <= limits.warm_unseen * (some + 1))
         if len(known):
             found[place] = ts[some][known[0]] - batch.span.start
     return found
