@@ -132,7 +132,7 @@ class _Shift:
     @property
     def only_cold(self) -> bool:
         """Does it begin with a cold start that explains it?"""
-        return self.shares is not None and self.unproven and bool(_cold(self.studied, self.excursion))
+        return self.harmless and bool(_cold(self.studied, self.excursion))
 
     @property
     def seasonal(self) -> bool:

@@ -60,7 +60,7 @@ def shares(lookups: pl.LazyFrame, total: int, log_start: datetime, stretch: Stre
     expected = stretch.expected * _mean(earlier, pl.col("miss")) / max(stretch.earlier, 1e-9)  # of these keys
     if stretch.cold.is_empty():
         return _by_age(earlier, before, after, expected, stretch.start - log_start)
-    return _by_asking(before, after.filter(pl.col("ts") < stretch.start + length), stretch, length, expected)
+    return _by_asking(before, after, stretch, length / 2, expected)
 
 
 def _followed(lookups: pl.LazyFrame, modulus: int, entry: Sequence[str]) -> pl.DataFrame:
@@ -116,16 +116,28 @@ def _by_age(
 def _by_asking(
     before: pl.DataFrame, after: pl.DataFrame, stretch: Stretch, length: timedelta, expected: float
 ) -> Shares:
-    """Hold entries asked for again since the cold events against those asked for again in as much time before."""
-    again = before.filter(pl.col("asked") >= stretch.start - length)
+    """Hold entries asked for again since the cold events against those asked for again before, after as short a time.
+
+    In the last part of both times: what is cold passes, what is worse stays.
+    """
+    last = after["ts"].max()
+    end = last if isinstance(last, datetime) else stretch.end
+    soon = pl.col("ts") - pl.col("asked") <= length
+    earlier = before.filter(pl.col("ts") >= stretch.start - length)
+    dated = _since_cold(after.filter(pl.col("ts") >= end - length), stretch)
+    known = (pl.col("asked") >= pl.col("cold")).fill_null(False)
+    again, warm = earlier.filter(soon), dated.filter(soon & known)
+    worse = max(0.0, _mean(warm, pl.col("miss")) - _mean(again, pl.col("miss"))) * warm.height
+    first = _mean(dated, ~known & pl.col("miss")) - _mean(earlier, pl.col("asked").is_null() & pl.col("miss"))
+    return _shares(worse, max(0.0, first) * dated.height, dated, expected)
+
+
+def _since_cold(rows: pl.DataFrame, stretch: Stretch) -> pl.DataFrame:
+    """Add when the replica went cold last, or when the rise began."""
     marks = stretch.cold.select("replica", pl.col("cold").cast(TS)).sort("cold", "replica")
-    named = after.with_columns(pl.col("replica").cast(pl.String)).sort("ts", maintain_order=True)
+    named = rows.with_columns(pl.col("replica").cast(pl.String)).sort("ts", maintain_order=True)
     dated = named.join_asof(marks, left_on="ts", right_on="cold", by="replica", check_sortedness=False)
-    since = pl.max_horizontal(pl.col("cold"), pl.lit(stretch.start).cast(TS))
-    warm = dated.filter(pl.col("asked") >= since)
-    worse = _mean(warm, pl.col("miss")) - _mean(again, pl.col("miss"))
-    found = _shares(max(0.0, worse) * warm.height, 0.0, after, expected)
-    return Shares(found.sure, 1.0 - found.sure)
+    return dated.with_columns(pl.max_horizontal("cold", pl.lit(stretch.start).cast(TS)))
 
 
 def _rise(before: pl.DataFrame, after: pl.DataFrame, what: pl.Expr) -> float:
