@@ -35,6 +35,7 @@ CONSEQUENCES = (
 )  # fmt: skip
 #: Misses that a shift must cost, times the deviation of the others and part of the others, to be asked for.
 EXCESS, TIMES, HALF = 200.0, 10.0, 0.5
+SOME = 100.0  # lookups of the model: in sparse traffic nobody can say when to a minute
 LOST = 20.0  # lines that a gap must take to be asked for: how else would it differ from a quiet minute
 _MOSTLY = 0.6  # of the lookups
 _SHIFTS = ("miss-rate-shift", "eviction-thrash", "ttl-churn", "new-keys")
@@ -72,7 +73,7 @@ def outcome(family: str, seed: int) -> Outcome:
 def _judged(name: tuple[str, int, str], scenario: Scenario, run: Simulated, report: Report) -> Outcome:
     truth, found = run.truth, report.findings
     healthy = not any(e.rule != "version-skew" for e in truth.expect)
-    asked = [e for e in truth.expect if _is_to_be_seen(e, scenario, run, name[1])]
+    asked = [_in_sparse(e, scenario) for e in truth.expect if _is_to_be_seen(e, scenario, run, name[1])]
     placed = {e: next((i for i, f in enumerate(found, 1) if fits(f, e, truth.start)), None) for e in asked}
     missed = tuple(_said(e) for e in asked if placed[e] is None)
     wrong = tuple(described(f for f in _false(found, truth, [*scenario.skew], healthy) if not _always_was(f, run)))
@@ -103,6 +104,14 @@ def _is_to_be_seen(wanted: Expected, scenario: Scenario, run: Simulated, seed: i
         each = sum(t.rate for t in scenario.traffic) / len(scenario.replicas)
         return sum(each * (end - start) for _, start, end in scenario.gaps) >= LOST
     return True
+
+
+def _in_sparse(wanted: Expected, scenario: Scenario) -> Expected:
+    """A shift is placed within its tolerance, or within the time of some lookups where that is longer."""
+    rates = {t.model: t.rate for t in scenario.traffic}
+    if wanted.rule not in _SHIFTS or wanted.model not in rates:
+        return wanted
+    return replace(wanted, tolerance_s=max(wanted.tolerance_s, SOME / rates[wanted.model]))
 
 
 def _cost(wanted: Expected, scenario: Scenario, run: Simulated, seed: int) -> tuple[float, float]:

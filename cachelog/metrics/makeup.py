@@ -16,7 +16,7 @@ import polars as pl
 from cachelog.contract.counted import Counted, everywhere, rated
 from cachelog.contract.events import Events
 from cachelog.contract.finding import MISS_CAUSES, Confidence, Finding, Impact, Number, Severity
-from cachelog.contract.limits import DEFAULT, Limits
+from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import percent
 from cachelog.metrics.causes import Explained, explained
@@ -32,25 +32,32 @@ class Makeup:
     """Misses by cause before and after an onset, on the replicas that changed."""
 
     lookups_before: int
-    lookups_known: int  # of those before, when most keys had been seen
     lookups_after: int
     before: Mapping[str, int]
     after: Mapping[str, int]
+    fresh: tuple[int, int]  # misses of keys that nobody had asked for, before and after
 
     def extra(self, cause: str) -> float:
         """Return the misses of a cause beyond its share of the lookups before, negative for fewer."""
         return self.after[cause] - self.before[cause] * self.lookups_after / max(self.lookups_before, 1)
 
     def risen(self, cause: str) -> float:
-        """Return its extra misses, if any; for new keys against the time before in which most keys were known.
+        """Return what became more of a cause, 0 for what became less.
 
-        Until then first lookups are cold: that they are of new keys from then on is no change of the traffic.
+        First lookups of a key are cold while the log is young and of new keys from then on: of both together, new keys
+        are what became more of keys that nobody had asked for. Each of them may push out an entry of a full cache.
         """
-        if cause != "new-keys" or self.lookups_known >= self.lookups_before:
-            return max(0.0, self.extra(cause))
-        if self.lookups_known < DEFAULT.settle_level_lookups:
-            return 0.0
-        return max(0.0, self.after[cause] - self.before[cause] * self.lookups_after / self.lookups_known)
+        pushed = min(self._new(), max(0.0, self.extra("capacity")))
+        if cause == "new-keys":
+            return self._new() + pushed
+        if cause == "capacity":
+            return max(0.0, self.extra(cause)) - pushed
+        if cause == "cold":
+            return max(0.0, self.extra(cause) + self.extra("new-keys") - self._new())
+        return max(0.0, self.extra(cause))
+
+    def _new(self) -> float:
+        return max(0.0, self.fresh[1] - self.fresh[0] * self.lookups_after / max(self.lookups_before, 1))
 
     def share(self, cause: str) -> float:
         """Return its part of all that became more, 0..1."""
@@ -135,18 +142,20 @@ def makeup(found: Explained, frames: Frames, studied: Study, one: Excursion) -> 
     )["set"]  # fmt: skip
     first, second = _stretches(studied, one)
     (n0, before), (n1, after) = (_sums(found, frames, mine, *stretch) for stretch in (first, second))
-    known = found.known.get((series.model, series.cache), frames.start)
-    later = n0 if known <= first[0] else _sums(found, frames, mine, max(known, first[0]), first[1])[0]
-    return Makeup(n0, later, n1, before, after)
+    new0, new1 = (int(_inside(found.fresh, mine, *stretch)["misses"].sum()) for stretch in (first, second))
+    return Makeup(n0, n1, before, after, (new0, new1))
 
 
 def _sums(
     found: Explained, frames: Frames, sets: pl.Series, start: datetime, end: datetime
 ) -> tuple[int, Mapping[str, int]]:
-    inside = pl.col("set").is_in(sets.to_list()) & (pl.col("w") >= start) & (pl.col("w") < end)
-    lookups = frames.counts.filter(inside)["lookups"].sum()
-    sums = found.table.filter(inside).group_by("cause").agg(pl.col("misses").sum())
+    lookups = _inside(frames.counts, sets, start, end)["lookups"].sum()
+    sums = _inside(found.table, sets, start, end).group_by("cause").agg(pl.col("misses").sum())
     return int(lookups), dict.fromkeys(MISS_CAUSES, 0) | dict(sums.iter_rows())
+
+
+def _inside(table: pl.DataFrame, sets: pl.Series, start: datetime, end: datetime) -> pl.DataFrame:
+    return table.filter(pl.col("set").is_in(sets.to_list()) & (pl.col("w") >= start) & (pl.col("w") < end))
 
 
 def finding_of(rule: str, rise: Rise, cause: str, frames: Frames, limits: Limits) -> Finding:
