@@ -125,11 +125,10 @@ def _by_asking(
     soon = pl.col("ts") - pl.col("asked") <= length
     earlier = before.filter(pl.col("ts") >= stretch.start - length)
     dated = _since_cold(after.filter(pl.col("ts") >= end - length), stretch)
-    known = (pl.col("asked") >= pl.col("cold")).fill_null(False)
-    again, warm = earlier.filter(soon), dated.filter(soon & known)
+    again, warm = earlier.filter(soon), dated.filter(soon & (pl.col("asked") >= pl.col("cold")))
     worse = max(0.0, _mean(warm, pl.col("miss")) - _mean(again, pl.col("miss"))) * warm.height
-    first = _mean(dated, ~known & pl.col("miss")) - _mean(earlier, pl.col("asked").is_null() & pl.col("miss"))
-    return _shares(worse, max(0.0, first) * dated.height, dated, expected)
+    found = _shares(worse, 0.0, dated, expected)
+    return Shares(found.sure, 1.0 - found.sure)
 
 
 def _since_cold(rows: pl.DataFrame, stretch: Stretch) -> pl.DataFrame:

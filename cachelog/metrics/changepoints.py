@@ -257,7 +257,7 @@ def _part_steps(y: Floats, n: Floats, model: Floats, limits: Limits, suspected: 
 def _sharper(told: Verified, bare: Verified, counts: tuple[Floats, Floats], model: Floats) -> Verified:
     """Return the steps without a slope of the day where they fit better than any slope without steps.
 
-    A part of a wave bends to a step, and would hide it; by the Bayesian information criterion, each step with its place.
+    A part of a wave bends to a step, and would hide it. By the Bayesian information criterion, a step with its place.
     """
     if not bare.steps:
         return told
