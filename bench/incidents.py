@@ -37,6 +37,7 @@ CONSEQUENCES = (
 EXCESS, TIMES, HALF = 200.0, 10.0, 0.5
 SOME = 100.0  # lookups of the model: in sparse traffic nobody can say when to a minute
 LOST = 20.0  # lines that a gap must take to be asked for: how else would it differ from a quiet minute
+_NEARLY = timedelta(minutes=5)
 _MOSTLY = 0.6  # of the lookups
 _SHIFTS = ("miss-rate-shift", "eviction-thrash", "ttl-churn", "new-keys")
 
@@ -157,14 +158,15 @@ def _always_was(finding: Finding, run: Simulated) -> bool:
 
 
 def _follows(finding: Finding, truth: Truth) -> bool:
-    """A consequence of an incident of the same model, or of a restart, that does not come before it."""
+    """A consequence of an incident of the same model, or of a restart, most of which comes after it."""
     mine = [e for e in truth.expect if e.model in (None, finding.model)]
     restarted = any(c.op == "restart" for c in truth.changes)
     times = [e.at for e in mine] or ([0.0] if restarted else [])
     if finding.rule not in CONSEQUENCES or not times or finding.start is None:
         return False
-    first = min(at or 0.0 for at in times)
-    return (finding.onset_high or finding.start) - truth.start >= timedelta(seconds=first - 300.0)
+    first = truth.start + timedelta(seconds=min(at or 0.0 for at in times))
+    lasted, since = (finding.end - t if finding.end else timedelta(0) for t in (finding.start, first))
+    return (finding.onset_high or finding.start) >= first - _NEARLY or since >= lasted / 2
 
 
 def _wrong_links(found: Sequence[Finding], truth: Truth, asked: Iterable[Expected]) -> Iterator[str]:

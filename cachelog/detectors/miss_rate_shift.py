@@ -219,7 +219,7 @@ def _shares(events: Events, frames: Frames, studied: Study, excursion: Excursion
 
 def _cold(studied: Study, excursion: Excursion) -> list[ColdEvent]:
     """Return the loads, restarts and flushes that a change begins with."""
-    return [e for wave in touching(studied, excursion.at) for e in wave.events if e.op != "first"]
+    return [e for wave in touching(studied, excursion.low, excursion.high) for e in wave.events if e.op != "first"]
 
 
 def _cold_table(events: Sequence[ColdEvent]) -> pl.DataFrame:
