@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
-from bench import gates, machine
+from bench import machine
 from cachelog.contract.finding import Finding, Report, Severity
 from cachelog.pipeline import Options, analyze
 from tests.incidents import INCIDENTS
@@ -100,7 +100,7 @@ def _is_to_be_seen(wanted: Expected, scenario: Scenario, run: Simulated, seed: i
     """A shift that costs next to nothing, or a gap in lines that hardly come, is not asked for."""
     if wanted.rule in _SHIFTS and wanted.at is not None:
         extra, usual = _cost(wanted, scenario, run, seed)
-        return extra >= max(EXCESS, TIMES * usual**0.5, HALF * usual)
+        return bool(extra >= max(EXCESS, TIMES * usual**0.5, HALF * usual))
     if wanted.rule == "log-gap":
         each = sum(t.rate for t in scenario.traffic) / len(scenario.replicas)
         return sum(each * (end - start) for _, start, end in scenario.gaps) >= LOST
@@ -254,9 +254,7 @@ def page(runs: Sequence[Outcome]) -> str:
         __doc__.split("\n\n")[1],
     ]
     tables = ([*_healthy_table(well)] if well else []) + [""] + ([*_incident_table(ill)] if ill else [])
-    return "\n".join(
-        [*parts, "", *tables, "", *gates.tables(), "", "## Every run that is not right\n", *_wrong(runs), ""]
-    )
+    return "\n".join([*parts, "", *tables, "", "## Every run that is not right\n", *_wrong(runs), ""])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
