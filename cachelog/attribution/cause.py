@@ -184,7 +184,7 @@ def _ratio(before: tuple[int, int], n: int, misses: int) -> float:
 def _candidate(effect: Finding, cause: Finding, extra: Mapping[str, float], known: _Known) -> _Candidate:
     fit, share = _fit(cause.replicas or sorted(extra), extra)  # one that names no replica is of them all
     if (effect.model, effect.cache) in known.shared and cause.rule in VERSIONS | SPLITS:
-        fit, share = max((fit, share), _fit(sorted(extra), extra))  # versions share the room, so all replicas pay
+        fit = max(fit, _fit(sorted(extra), extra)[0])  # versions share the room, so all replicas pay
     prior = 1.0 if cause.model in (None, effect.model) else known.limits.link_other_model
     return _Candidate(cause, share, prior * fit * _timely(effect, cause, known.limits))
 
