@@ -171,10 +171,10 @@ def _told(
 ) -> Report:  # fmt: skip
     """Link and rank what was found, and cite the lines."""
     events, frames, odd = known
-    ranked = rank.rank(link(rank.named(doubted(found[0], frames)), frames, options.limits))
+    causes = explained(events, frames, _fitted(options.limits, frames))
+    ranked = rank.rank(link(rank.named(doubted(found[0], frames)), frames, options.limits, causes.shared))
     asked = traced(_asked(ranked, options), _reader(staged, quoted), (events, frames), options.limits)
     hidden = sum(f.severity > Severity.INFO for f in ranked) - sum(f.severity > Severity.INFO for f in asked)
-    causes = explained(events, frames, _fitted(options.limits, frames))
     models = windows.models(frames, by_model(causes, frames))
     report = _report(staged, models, _cited(asked, staged.sources, quoted), found[1], frames)
     told = (*report.limits, *blindness.gaps(ranked), *blindness.sampled(causes.modulus, causes.wrong))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import blake2s
 
+from cachelog.attribution.cause import EFFECTS, SHOWN
 from cachelog.contract.finding import Confidence, Finding, Severity
 
 _SURE = {Confidence.LOW: 0.4, Confidence.MEDIUM: 0.7, Confidence.HIGH: 1.0}
@@ -44,9 +45,14 @@ def rank(findings: Sequence[Finding]) -> list[Finding]:
     return [_relinked(f, ids) for f in scored]
 
 
-def _expected(finding: Finding) -> bool:
-    """For information alone, a cache that was cold after a start is what everybody expects; it comes last."""
-    return finding.severity == Severity.INFO and finding.rule == "cold-start"
+def _expected(finding: Finding) -> int:
+    """Of what is for information alone, what somebody did comes first, then how caches are.
+
+    A cache that was cold after a start is what everybody expects; it comes last.
+    """
+    if finding.severity > Severity.INFO or finding.rule not in (*EFFECTS, *SHOWN):
+        return 0
+    return 2 if finding.rule == "cold-start" else 1
 
 
 def _by_name(finding: Finding) -> tuple[str, ...]:

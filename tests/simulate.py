@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -36,6 +36,8 @@ class Traffic:
     keys: int
     skew: float = 0.9
     asks: tuple[tuple[str, float], ...] = ()  # requests that name a version: (version, share); the rest take the newest
+    daily: float = 0.0  # the rate goes up and down by this share of its mean, once a day, least at `night`
+    night: float = 0.0  # seconds after the start
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class CacheRules:
     ttl: float = math.inf
     grace: float = 0.0
     fill: float = 0.0  # seconds that it takes to fill an entry; who asks meanwhile misses too
+    scoped: bool = True  # keys hold the version; else a version answers with what another one put there
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class Step:
     took: float = 0.0
     reason: str = ""
     old: str = ""  # rollout: the version before
+    digest: str = ""  # load: of what was loaded
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,8 @@ class Expected:
     at: float | None = None
     tolerance_s: float = 60.0
     instead: tuple[str, ...] = ()  # rules that say as much
+    primary: bool = False  # what everything else follows from
+    because: str = ""  # the rule of the finding that it must be linked to
 
 
 @dataclass(frozen=True)
@@ -109,6 +115,7 @@ class Scenario:
     skew: Mapping[str, float] = field(default_factory=dict)  # seconds by which a replica's clock is ahead
     late: float = 0.0  # lines are written up to so many seconds late, out of order
     gaps: tuple[tuple[str, float, float], ...] = ()  # (replica, from, to): lines that were lost
+    order: tuple[str, ...] = ()  # of versions, oldest first, where their names do not tell
     expect: tuple[Expected, ...] = ()
     forbid: tuple[Forbidden, ...] = ()
 
@@ -142,6 +149,7 @@ class Change:
     reason: str = ""
     old: str = ""
     key: int = -1
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -249,7 +257,7 @@ def _of_model(scenario: Scenario, index: int, rng: np.random.Generator) -> tuple
     """Draw the lookups of one model: Poisson in time, Zipf in keys, replicas evenly."""
     traffic, span = scenario.traffic[index], scenario.seconds + scenario.warmup
     n = int(rng.poisson(traffic.rate * span))
-    t = np.sort(rng.uniform(-scenario.warmup, scenario.seconds, n))
+    t = _daily(traffic, np.sort(rng.uniform(-scenario.warmup, scenario.seconds, n)), scenario)
     odds = np.cumsum(1.0 / np.arange(1, traffic.keys + 1) ** traffic.skew)
     key = np.searchsorted(odds, rng.uniform(0, odds[-1], n)).astype(np.int64)
     replica = rng.integers(0, len(scenario.replicas), n)
@@ -257,6 +265,17 @@ def _of_model(scenario: Scenario, index: int, rng: np.random.Generator) -> tuple
     luck = rng.normal(size=n)
     key = _with_new_keys(scenario, index, t, key, fresh)
     return t, np.full(n, index), replica, _named_versions(traffic, chance), key, luck
+
+
+def _daily(traffic: Traffic, t: Floats, scenario: Scenario) -> Floats:
+    """Move times of an even rate to those of one that has a day and a night (the inverse of its integral)."""
+    if not traffic.daily:
+        return t
+    grid = np.linspace(-scenario.warmup, scenario.seconds, 4096)
+    rate = 1.0 - traffic.daily * np.cos(2 * np.pi * (grid - traffic.night) / 86400.0)
+    passed = np.concatenate([[0.0], np.cumsum((rate[1:] + rate[:-1]) / 2)])
+    moved: Floats = np.interp((t - grid[0]) / (grid[-1] - grid[0]), passed / passed[-1], grid)
+    return moved
 
 
 def _with_new_keys(scenario: Scenario, index: int, t: Floats, key: Ints, fresh: Floats) -> Ints:
@@ -350,7 +369,7 @@ def _retune(fleet: _Fleet, step: Step, models: Iterable[int]) -> None:
         old = fleet.rules[model]
         size = int(step.value) if step.what == "resize" else old.capacity
         ttl = step.value if step.what == "ttl" else old.ttl
-        fleet.rules[model] = CacheRules(size, ttl, old.grace)
+        fleet.rules[model] = replace(old, capacity=size, ttl=ttl)
         for replica, caches in enumerate(fleet.caches):
             while len(caches[model]) > size:
                 entry = caches[model].popitem(last=False)[0]
@@ -436,7 +455,8 @@ def _outcomes(
     rows = zip(*(column.tolist() for column in columns), strict=True)
     past = fleet.past
     for t, model, replica, version, key in rows:
-        place, entry = 0 if fleet.scenario.shared else replica, version * _KEYS + key
+        scope = version * _KEYS if fleet.rules[model].scoped else 0
+        place, entry = 0 if fleet.scenario.shared else replica, scope + key
         if t < past.ready.get((place, model, entry), -math.inf):
             outcomes.append(MISS)
             causes.append(DUPLICATE)
@@ -548,7 +568,7 @@ def _lines(step: Step) -> list[Step]:
     if step.what in _SILENT:
         return []
     if step.what == "load" and step.took:
-        return [Step(step.at - step.took, "load_start", step.replica, step.model, step.version), step]
+        return [replace(step, at=step.at - step.took, what="load_start", took=0.0), step]
     return [step]
 
 
@@ -562,7 +582,7 @@ def _change(scenario: Scenario, step: Step, late: float) -> Change:
     key = int(step.value) if step.what == "evict" else -1
     return Change(
         int(stamp[0]), int(stamp[1]), step.what, step.replica, step.model, step.version, step.took, step.reason,
-        step.old, key,
+        step.old, key, step.digest,
     )  # fmt: skip
 
 

@@ -54,7 +54,7 @@ def of_each(run: Simulated, table: pl.DataFrame) -> list[str]:
     for models in told.batches(frames, words, 1, DEFAULT):
         rows = told.rows_of(bulk, words, models, 1)
         batch, _ = told._batch(rows, words, span, DEFAULT)
-        cause, _ = told._causes_of(batch, frames, DEFAULT)
+        cause, _, _ = told._causes_of(batch, frames, DEFAULT)
         for ts, c in zip(batch.told.ts[batch.told.misses].tolist(), cause.tolist(), strict=True):
             found[ts] = MISS_CAUSES[c]
     missed = run.events.lookups.cause >= 0

@@ -235,7 +235,7 @@ def test_a_log_that_begins_with_cold_caches_shows_no_rise_when_they_expire_toget
     assert [f.title for f in found(RULE, events) if f.severity >= Severity.MEDIUM] == []
 
 
-def test_entries_filled_together_before_the_log_and_expiring_in_it_are_no_more_than_low():
+def test_entries_filled_together_before_the_log_and_expiring_in_it_are_information():
     """The cold start was six minutes before the log; nothing in it tells of that but the ages of entries."""
     pods = tuple(f"p{i}" for i in range(6))
     warm = {(pod, "m"): ("1",) for pod in pods}
@@ -244,7 +244,7 @@ def test_entries_filled_together_before_the_log_and_expiring_in_it_are_no_more_t
         simulate(Scenario(pods, traffic, CacheRules(5000, 600.0), resident=warm, seconds=3600.0, warmup=360.0), 3)
     )
     finding = only(found(RULE, events))
-    assert finding.severity is Severity.LOW
+    assert finding.severity is Severity.INFO
     assert finding.numbers["certain_share"] < DEFAULT.ages_share
     assert "filled, and expired, together" in finding.summary
     blind = only(found(RULE, events.with_columns(key=pl.lit(None, pl.UInt64))))

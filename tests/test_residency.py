@@ -80,6 +80,14 @@ def test_overlaps_shorter_than_the_skew_of_clocks_are_dropped():
     assert [row for row in levels(events) if row[0] == "a"] == [("a", "1", 0), ("a", "2", 630)]
 
 
+def test_a_version_that_answered_a_single_lookup_is_gone_when_it_is_unloaded():
+    served = [E(t, "lookup", "a", "1") for t in range(10, 600, 20)] + [E(700, "lookup", "a", "2")]
+    back = [E(t, "lookup", "a", "1") for t in range(900, 3000, 20)]
+    loads = [E(0, "load", "a", "1"), E(600, "load", "a", "2"), E(602, "unload", "a", "1")]
+    loads += [E(800, "load", "a", "1"), E(802, "unload", "a", "2")]
+    assert levels([*loads, *served, *back]) == [("a", "1", 0), ("a", "2", 600), ("a", "1", 802)]
+
+
 def test_versions_whose_order_is_not_known_have_no_level():
     assert levels([E(0, "load", "a", "blue"), E(100, "load", "a", "green")]) == []
 

@@ -134,6 +134,7 @@ def _structlog_change(change: Change) -> str:
         fields |= {"model_version": change.version}
     if change.op == "load" and change.seconds:
         fields |= {"duration_ms": round(change.seconds * 1000, 1)}
+    fields |= {"model_digest": change.digest}
     if change.op == "evict":
         fields |= {"cache_key": f"{change.key:x}"}
     if change.op == "model_miss":
@@ -205,6 +206,7 @@ def _zap_change(change: Change) -> str:
         fields |= {"from": change.old, "to": change.version, "reason": change.reason}
     if change.op == "load" and change.seconds:
         fields |= {"took_ms": round(change.seconds * 1000, 1)}
+    fields |= {"digest": change.digest}
     if change.op == "evict":
         fields |= {"key": f"{change.key:x}"}
     if failed:
@@ -246,6 +248,7 @@ def _logfmt_change(change: Change) -> str:
         fields |= {"old_version": change.old, "reason": change.reason}
     if change.op == "load" and change.seconds:
         fields |= {"took": f"{change.seconds:.3f}s"}
+    fields |= {"digest": change.digest}
     if change.op == "evict":
         fields |= {"key": f"{change.key:x}"}
     if level == "error":
@@ -295,6 +298,8 @@ def _text_change(change: Change) -> str:
         said += f" old_version={change.old} reason={change.reason}"
     if change.op == "load" and change.seconds:
         said += f" took_ms={change.seconds * 1000:.1f}"
+    if change.digest:
+        said += f" digest={change.digest}"
     if change.op == "evict":
         said += f" key={change.model}/{change.version}/{change.key:x}"
     if change.op == "load_fail":

@@ -239,6 +239,7 @@ class Limits:
     )
     error_s: float = 1.0  # a miss so near to a failed load is part of it (METHODS §5)
     warm_reuses: float = 3.0  # times the median time until a key is asked for again: then most keys have been seen
+    warm_unseen: float = 0.1  # of the lookups ask for keys never seen, or fewer: most keys are known by then
     warm_share: float = 0.5  # of the period at most
     flush_alive: float = 0.1  # share of the entries asked for again after a flush that were there: clocks are not exact
     flush_entries: int = 20  # entries asked for again that must be gone to call it a flush without a line

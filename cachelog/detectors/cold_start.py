@@ -16,8 +16,8 @@ How it decides
 
 When it stays quiet
     A load that leaves the cache warm, as most loads at the start of a log do; caches of loaded models, where each load
-    is a miss. It is information; low when the rate did not come down within half an hour, or the next load or restart
-    came before it had.
+    is a miss. It is information; low when the rate did not come down within half an hour (and keys do not show that
+    entries are just asked for too rarely), or the next load or restart came before it had.
 
 What to do
     Nothing, usually. If it takes long: warm the cache before a replica takes traffic, keep the key's version out of it
@@ -31,17 +31,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import polars as pl
+
 from cachelog.contract.counted import Counted, everywhere, rated
 from cachelog.contract.events import Events
 from cachelog.contract.finding import Confidence, Evidence, Finding, Impact, Number, Severity
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import lasting, listed, percent, replicas
+from cachelog.metrics.ages import COLD_TABLE, Stretch, shares
 from cachelog.metrics.beside import deployed
+from cachelog.metrics.causes import explained
 from cachelog.metrics.harm import added_seconds
 from cachelog.metrics.lines import served_line
 from cachelog.metrics.proportions import wilson
-from cachelog.metrics.rates import Rate
+from cachelog.metrics.rates import Rate, rate_of
 from cachelog.metrics.series import Series
 from cachelog.metrics.settling import ColdEvent, Wave, cold_starts
 from cachelog.metrics.spans import is_cold
@@ -85,7 +89,9 @@ def _finding(events: Events, one: Series, wave: Wave, frames: Frames, limits: Li
     lost = added_seconds(frames, one.model, one.cache, one.time(wave.first), end, wave.excess)
     return Finding(
         rule="cold-start",
-        severity=Severity.LOW if _is_stuck(wave, limits) else Severity.INFO,
+        severity=Severity.LOW
+        if _is_stuck(wave, limits) and not _is_slow(events, one, wave, frames, limits)
+        else Severity.INFO,
         confidence=Confidence.HIGH if wave.before else Confidence.MEDIUM,
         title=_title(one, wave, names),
         summary=_summary(one, wave, names, limits),
@@ -126,6 +132,24 @@ def _is_stuck(wave: Wave, limits: Limits) -> bool:
     again = _repeats(wave, limits) >= limits.restarts and wave.cut >= limits.cold_cut
     late = wave.settled_s is None and (wave.seen_s >= limits.settle_max_s or not wave.mask[:, -1].any())
     return again or late
+
+
+def _is_slow(events: Events, one: Series, wave: Wave, frames: Frames, limits: Limits) -> bool:
+    """Do keys show that it only takes its time: what was asked for since is there when it is asked for again?"""
+    if _repeats(wave, limits) >= limits.restarts and wave.cut >= limits.cold_cut:
+        return False
+    start, until = one.time(wave.first), one.time(wave.last + 1)
+    mine = events.of(one.model).filter((pl.col("op") == "lookup") & (pl.col("cache") == one.cache))
+    names = sorted({e.replica for e in wave.events})
+    level = wave.before or rate_of(one.misses.sum(0), one.lookups.sum(0), slice(0, wave.first))
+    cold = pl.DataFrame([(e.replica, e.time) for e in wave.events], schema=COLD_TABLE, orient="row")
+    known = explained(events, frames, limits)
+    stretch = Stretch(start, until, level.value, level.value, cold, (one.model, one.cache) in known.shared)
+    mine = mine.filter((pl.col("ts") < start) | pl.col("replica").cast(pl.String).is_in(names))
+    rows = [one.replicas.index(name) for name in names]
+    total = one.lookups[:, : wave.first].sum() + one.lookups[rows, wave.first : wave.last + 1].sum()
+    found = shares(mine, int(total), frames.start, stretch, limits)
+    return found is not None and found.sure < limits.ages_share
 
 
 def _repeats(wave: Wave, limits: Limits) -> int:

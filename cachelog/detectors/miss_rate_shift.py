@@ -42,13 +42,12 @@ import numpy as np
 import polars as pl
 
 from cachelog.contract.counted import Counted, everywhere, rated
-from cachelog.contract.event import TS
 from cachelog.contract.events import Events
 from cachelog.contract.finding import Confidence, Evidence, Finding, Impact, Number, Rejected, Severity
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
 from cachelog.contract.wording import listed, percent
-from cachelog.metrics.ages import Shares, Stretch, shares
+from cachelog.metrics.ages import COLD_TABLE, Shares, Stretch, shares
 from cachelog.metrics.beside import compared, deployed
 from cachelog.metrics.causes import explained
 from cachelog.metrics.control import Control, Found, control
@@ -118,6 +117,11 @@ class _Shift:
         return self.excursion.owed or self.excursion.waning
 
     @property
+    def harmless(self) -> bool:
+        """Do the keys show that it is only that?"""
+        return self.shares is not None and self.unproven and self.shares.explained >= self.limits.ages_share
+
+    @property
     def doubtful(self) -> bool:
         """Is it hard to tell from a drift, the old level from a passing low, or the new one from a slow cold start?"""
         if self.seasonal:
@@ -130,7 +134,7 @@ class _Shift:
     @property
     def only_cold(self) -> bool:
         """Does it begin with a cold start that explains it?"""
-        return self.shares is not None and self.unproven and bool(_cold(self.studied, self.excursion))
+        return self.harmless and bool(_cold(self.studied, self.excursion))
 
     @property
     def seasonal(self) -> bool:
@@ -200,12 +204,14 @@ def _worth_telling(shift: _Shift) -> bool:
 
 def _shares(events: Events, frames: Frames, studied: Study, excursion: Excursion, limits: Limits) -> Shares | None:
     one = studied.series
-    if (one.model, one.cache) in explained(events, frames, limits).foreign:
+    known = explained(events, frames, limits)
+    if (one.model, one.cache) in known.foreign:
         return None
     end = frames.end + timedelta(microseconds=1) if excursion.ongoing else one.time(excursion.end)
     earlier = rate_of(one.misses.sum(0), one.lookups.sum(0), slice(0, excursion.at)).value
     cold = _cold_table(_cold(studied, excursion))
-    stretch = Stretch(one.time(excursion.at), end, excursion.rate_expected, earlier, cold)
+    shared = (one.model, one.cache) in known.shared
+    stretch = Stretch(one.time(excursion.at), end, excursion.rate_expected, earlier, cold, shared)
     total = int(one.lookups[:, : excursion.end].sum())
     mine = _lookups(events, one)
     if studied.parent:
@@ -215,12 +221,11 @@ def _shares(events: Events, frames: Frames, studied: Study, excursion: Excursion
 
 def _cold(studied: Study, excursion: Excursion) -> list[ColdEvent]:
     """Return the loads, restarts and flushes that a change begins with."""
-    return [e for wave in touching(studied, excursion.at) for e in wave.events if e.op != "first"]
+    return [e for wave in touching(studied, excursion.low, excursion.high) for e in wave.events if e.op != "first"]
 
 
 def _cold_table(events: Sequence[ColdEvent]) -> pl.DataFrame:
-    columns = {"replica": [e.replica for e in events], "cold": [e.time for e in events]}
-    return pl.DataFrame(columns, schema={"replica": pl.String(), "cold": TS})
+    return pl.DataFrame([(e.replica, e.time) for e in events], schema=COLD_TABLE, orient="row")
 
 
 def _lookups(events: Events, series: Series) -> pl.LazyFrame:
@@ -236,6 +241,8 @@ def _severity(shift: _Shift) -> Severity:
     if shift.seasonal:  # the level before may have been another time of day
         moved, difference = told.odds_ratio, told.difference / max(shift.share, 1e-9)
     worst = severity_of_harm(difference, moved, shift.excess_low, shift.share, shift.ongoing, limits)
+    if shift.harmless:
+        return Severity.INFO
     if shift.brief or shift.pending or shift.unproven:
         return min(worst, Severity.LOW)
     if shift.doubtful:

@@ -25,3 +25,4 @@ class Batch:
     told: History
     span: Span
     fill: Ints  # per label: how long a fill takes, in microseconds
+    warm: Ints  # per place: microseconds from the start of the log until most of its keys have been seen

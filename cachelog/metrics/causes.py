@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -32,6 +32,7 @@ from cachelog.contract.finding import MISS_CAUSES
 from cachelog.contract.limits import Limits
 from cachelog.contract.rule import Frames
 from cachelog.metrics.batch import CAPACITY, COLD, DUPLICATE, ERROR, FLUSH, NEW, TTL, UNEXPLAINED, VERSION, Batch
+from cachelog.metrics.coverage import known_after
 from cachelog.metrics.emptied import NEVER, Span, emptied
 from cachelog.metrics.foreign import foreign
 from cachelog.metrics.herds import HERDS, herds
@@ -65,6 +66,8 @@ TABLE: pl.Schema = pl.Schema(
     {"set": pl.UInt32(), "w": pl.Datetime("us", "UTC"), "cause": pl.Enum(MISS_CAUSES), "misses": pl.Int64()}
 )
 
+_CELLS: pl.Schema = pl.Schema({"set": pl.UInt32(), "w": pl.Int64(), "cause": pl.UInt8(), "misses": pl.Int64()})
+
 
 @dataclass(frozen=True, eq=False)
 class Explained:
@@ -81,6 +84,7 @@ class Explained:
     shared: frozenset[tuple[str, str]]  # (model, cache) of which all replicas share one
     herds: pl.DataFrame  # metrics/herds.py
     foreign: frozenset[tuple[str, str]]  # (model, cache) whose keys explain nothing (metrics/foreign.py)
+    fresh: pl.DataFrame  # set, w, misses of keys that nobody had asked for in this log, also while it is young
 
 
 @once
@@ -97,7 +101,9 @@ def explained(events: Events, frames: Frames, limits: Limits) -> Explained:
     crowds = pl.concat([pl.DataFrame(schema=HERDS), *(f.herds for f in found)])
     shared = frozenset[tuple[str, str]]().union(*(f.shared for f in found))
     strange = frozenset[tuple[str, str]]().union(*(f.foreign for f in found))
-    return Explained(table, modulus, _uncertainty(table, modulus), ttl, shared, crowds, strange)
+    first = pl.concat([pl.DataFrame(schema=_CELLS), *(f.fresh.cast(_CELLS) for f in found if f.fresh.width)])
+    fresh = first.select("set", pl.col("w").cast(TABLE["w"]), pl.col("misses") * modulus)
+    return Explained(table, modulus, _uncertainty(table, modulus), ttl, shared, crowds, strange, fresh)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,19 +115,22 @@ class _Followed:
     shared: frozenset[tuple[str, str]]
     herds: pl.DataFrame
     foreign: frozenset[tuple[str, str]]
+    fresh: pl.DataFrame
 
 
 def _followed(
     events: Events, frames: Frames, words: Words, modulus: int, span: Span, limits: Limits, models: list[str]
 ) -> _Followed | None:
     rows, strange = _own(rows_of(events, words, models, modulus), words, limits)
+    none = pl.DataFrame()
     if not len(rows.ts):
-        return _Followed(pl.DataFrame(), {}, frozenset(), pl.DataFrame(schema=HERDS), strange) if strange else None
+        return _Followed(none, {}, frozenset(), pl.DataFrame(schema=HERDS), strange, none) if strange else None
     batch, common = _batch(rows, words, span, limits)
-    cause, ttl = _causes_of(batch, frames, limits)
+    cause, fresh, ttl = _causes_of(batch, frames, limits)
     names = words.places.rows()
     shared = frozenset(names[p] for p in np.flatnonzero(common).tolist())
-    return _Followed(_cells(batch, cause, frames), ttl, shared, _herds(batch, cause, limits), strange)
+    cells, first = (_cells(batch, cause, frames, which) for which in (np.ones(len(cause), np.bool_), fresh))
+    return _Followed(cells, ttl, shared, _herds(batch, cause, limits), strange, first)
 
 
 def _own(rows: Rows, words: Words, limits: Limits) -> tuple[Rows, frozenset[tuple[str, str]]]:
@@ -159,26 +168,30 @@ def _batch(rows: Rows, words: Words, span: Span, limits: Limits) -> tuple[Batch,
     common = shared_places(rows, place, words.places.height, limits)
     scope = np.where(common[place], 0, rows.replica)
     told = history(rows, ids(rows, rows.label, scope))
-    return Batch(rows, words, place, scope, told, span, fill_times(rows, words, limits)), common
+    batch = Batch(rows, words, place, scope, told, span, fill_times(rows, words, limits), place[:0])
+    return replace(batch, warm=_warm_times(batch, limits)), common
 
 
-def _causes_of(batch: Batch, frames: Frames, limits: Limits) -> tuple[Ints, dict[tuple[str, str], tuple[Edge, ...]]]:
-    """Return the cause of each miss of the history, in its order; and inferred times to live."""
+def _causes_of(
+    batch: Batch, frames: Frames, limits: Limits
+) -> tuple[Ints, Mask, dict[tuple[str, str], tuple[Edge, ...]]]:
+    """Return the cause of each miss of the history, in its order, and which are of keys that nobody had asked for; and
+    inferred times to live."""
     told = batch.told
     at = told.misses
-    cause = np.full(len(at), UNEXPLAINED)
+    cause, fresh = np.full(len(at), UNEXPLAINED), np.zeros(len(at), np.bool_)
     again = told.before[at] >= 0
     evicted = told.evicted[at] > told.before[at]
     expired = (told.kind[at] == EXPIRED) | (told.expired[at] > told.before[at])
     flushed = emptied(batch, at, frames, limits)
     duplicate = again & _is_duplicate(batch, at)
     first = np.flatnonzero(~again & ~evicted & ~expired)
-    cause[first] = _first_lookups(batch, at[first], limits)
+    cause[first], fresh[first] = _first_lookups(batch, at[first])
     for which, word in ((flushed != NEVER, FLUSH), (duplicate, DUPLICATE), (evicted, CAPACITY), (expired, TTL)):
         cause[which] = word
     found = inferred(batch, at, cause, (again & (cause == UNEXPLAINED), flushed), limits)
     cause[_near_failures(batch, at, frames, limits)] = ERROR
-    return cause, found
+    return cause, fresh, found
 
 
 def _is_duplicate(batch: Batch, at: Ints) -> Mask:
@@ -199,15 +212,18 @@ def fill_times(rows: Rows, words: Words, limits: Limits) -> Ints:
     return np.asarray((seconds[models] * _MICROS).astype(np.int64))
 
 
-def _first_lookups(batch: Batch, at: Ints, limits: Limits) -> Ints:
-    """Tell first lookups of an entry apart: another version's key, a young cache or log, or a new key."""
+def _first_lookups(batch: Batch, at: Ints) -> tuple[Ints, Mask]:
+    """Tell first lookups of an entry apart: another version's key, a young cache or log, or a new key.
+
+    Also returns which are the first of their key, in any cache and version.
+    """
     rows, told, span = batch.rows, batch.told, batch.span
     firsts = np.sort(told.order[(told.before < 0) & (told.kind != EVICT) & (told.kind != EXPIRE)])
     some = taken(rows, firsts)
     place, scope, ts = batch.place[firsts], batch.scope[firsts], some.ts
     here = _earliest(ids(some, place, scope), ts)
     anywhere = _earliest(ids(some, place), ts)
-    warm = _warm_times(batch, limits)[place]
+    warm = batch.warm[place]
     cache = _first_of(place * (int(scope.max(initial=0)) + 1) + scope, ts)
     known = anywhere < span.start + warm
     young = cache + warm > ts
@@ -215,7 +231,8 @@ def _first_lookups(batch: Batch, at: Ints, limits: Limits) -> Ints:
     cause[here < ts] = VERSION
     cause[(here == ts) & _of_later_version(batch, firsts, anywhere, warm)] = VERSION
     where = np.searchsorted(firsts, told.order[at])
-    return np.asarray(cause[where])
+    fresh = (anywhere == ts) & (cause != VERSION)
+    return np.asarray(cause[where]), np.asarray(fresh[where])
 
 
 def _earliest(hashes: np.typing.NDArray[np.uint64], ts: Ints) -> Ints:
@@ -250,7 +267,7 @@ def _of_later_version(batch: Batch, firsts: Ints, anywhere: Ints, warm: Ints) ->
 
 
 def _warm_times(batch: Batch, limits: Limits) -> Ints:
-    """Return per place the time after which most keys have been seen, in microseconds (METHODS §5)."""
+    """Return per place the time after which most keys have been seen, in microseconds (METHODS §5, and coverage.py)."""
     told = batch.told
     last = np.flatnonzero(np.append(told.start[1:] != told.start[:-1], np.ones(min(1, len(told.start)), np.bool_)))
     first = told.start[last]
@@ -261,7 +278,8 @@ def _warm_times(batch: Batch, limits: Limits) -> Ints:
     most = limits.warm_share * (batch.span.end - batch.span.start)
     found: Floats = np.full(batch.words.places.height, most)
     found[median["place"].to_numpy()] = median["gap"].to_numpy() * limits.warm_reuses
-    return np.asarray(np.minimum(found, most), np.int64)
+    known = known_after(batch, int(most), limits)
+    return np.asarray(np.minimum(np.maximum(found, known), most), np.int64)
 
 
 def _near_failures(batch: Batch, at: Ints, frames: Frames, limits: Limits) -> Mask:
@@ -287,9 +305,9 @@ def replica_numbers(frames: Frames) -> dict[str, int]:
     return dict(zip(names.to_list(), (names.cast(pl.Categorical()).to_physical().cast(pl.Int64) + 1), strict=True))
 
 
-def _cells(batch: Batch, cause: Ints, frames: Frames) -> pl.DataFrame:
-    """Return set, w, cause (number), misses."""
-    at = batch.told.misses
+def _cells(batch: Batch, cause: Ints, frames: Frames, which: Mask) -> pl.DataFrame:
+    """Return set, w, cause (number), misses, of some misses."""
+    at, cause = batch.told.misses[which], cause[which]
     row = batch.told.order[at]
     width = frames.base // _MICRO
     rows = pl.DataFrame(
@@ -315,8 +333,7 @@ def _cells(batch: Batch, cause: Ints, frames: Frames) -> pl.DataFrame:
 
 def _completed(cells: Sequence[pl.DataFrame], frames: Frames, modulus: int) -> pl.DataFrame:
     """Return TABLE: what has no key, or was not followed, makes the sums those of Frames.counts."""
-    schema = pl.Schema({"set": pl.UInt32(), "w": pl.Int64(), "cause": pl.UInt8(), "misses": pl.Int64()})
-    found = pl.concat([pl.DataFrame(schema=schema), *(c.cast(schema) for c in cells)])
+    found = pl.concat([pl.DataFrame(schema=_CELLS), *(c.cast(_CELLS) for c in cells)])
     counts = frames.counts.select("set", pl.col("w").to_physical(), "misses", "expired").filter(pl.col("misses") > 0)
     if modulus > 1:
         found = _scaled(found, counts)

@@ -33,6 +33,8 @@ _REACH = 72  # windows: how far a step is moved when it is placed by likelihood
 _WALD = 2.0  # log odds: beyond, beta / its deviation shrinks as the step grows (Hauck and Donner 1977)
 _DROP = 7.0  # 2 x log-likelihood: windows within it of the best are the onset interval (coverage 0.94-0.98 measured)
 _NOWHERE = slice(0, 0)
+_PART_OF_DAY = 3  # columns of the null model of logs that are shorter than its seasons: level and first harmonic
+_SHARPER = 5.0  # log-likelihood: odds of 150 to 1
 _PART = 2_000  # series worked on at once: bounds memory
 
 
@@ -239,10 +241,34 @@ def _part_steps(y: Floats, n: Floats, model: Floats, limits: Limits, suspected: 
     score = null_score(calm_y, calm_n, model)
     proposals = propose(*score, limits) if suspected == _NOWHERE else rise_near(*score, suspected)
     found: list[SeriesSteps] = []
+    bare = proposals
+    if model.shape[1] == _PART_OF_DAY and suspected == _NOWHERE:
+        bare = propose(*null_score(calm_y, calm_n, model[:, :1]), limits)
     for s, candidates in enumerate(proposals):
-        steps, phi, linear = verify(calm_y[s], calm_n[s], model, candidates, limits)
-        found.append(SeriesSteps(steps, float(rho[s]), phi, linear))
+        told = verify(calm_y[s], calm_n[s], model, candidates, limits)
+        if bare is not proposals:
+            told = _sharper(
+                told, verify(calm_y[s], calm_n[s], model[:, :1], bare[s], limits), (calm_y[s], calm_n[s]), model
+            )
+        found.append(SeriesSteps(told.steps, float(rho[s]), told.phi, told.linear))
     return found
+
+
+def _sharper(told: Verified, bare: Verified, counts: tuple[Floats, Floats], model: Floats) -> Verified:
+    """Return the steps without a slope of the day where they fit better than any slope without steps.
+
+    A part of a wave bends to a step, and would hide it. By the Bayesian information criterion, a step with its place.
+    """
+    if not bare.steps:
+        return told
+    cuts = [step.at for step in bare.steps]
+    phi = max(told.phi, bare.phi)
+    wave, steps = (
+        float(log_likelihood(c @ irls(c, *counts).beta, *counts).sum()) / phi
+        for c in (model, np.column_stack([model[:, :1], _steps_at(cuts, len(model))]))
+    )
+    price = (2 * len(cuts) + 1 - _PART_OF_DAY) / 2 * math.log(len(model))
+    return bare if steps - price - wave > _SHARPER else told
 
 
 def _block_rho(y: Floats, n: Floats, block: int) -> Floats:

@@ -161,14 +161,23 @@ def excursions(studied: Study, found: SeriesSteps, limits: Limits) -> list[Excur
     calm = np.ones(studied.series.windows, np.bool_)
     for span in changed:
         calm[span.step.at : span.end] = False
-    told = [_told(studied, found, span, calm, limits) for span in changed]
+    told = [_told(studied, found, span, _level_before(found, span, changed, calm), limits) for span in changed]
     return [one for one in told if one is not None]
 
 
-def _told(studied: Study, found: SeriesSteps, span: Span, calm: Mask, limits: Limits) -> Excursion | None:
+def _level_before(found: SeriesSteps, span: Span, changed: Sequence[Span], calm: Mask) -> Mask:
+    """Return the windows of the level that a change is held against: of a rise on a rise, those between the two."""
+    windows = np.arange(len(calm))
+    if not any(s.rising and s.step.at < span.step.at < s.end for s in changed):
+        return np.asarray(calm & (windows < span.step.at))
+    since = max(step.at for step in found.steps if step.at < span.step.at)
+    return np.asarray((windows >= since) & (windows < span.step.at))
+
+
+def _told(studied: Study, found: SeriesSteps, span: Span, level: Mask, limits: Limits) -> Excursion | None:
     """Measure a change; None where it is too small, or there is too little to hold it against."""
     one = studied.series
-    earlier = _undisturbed(studied, calm & (np.arange(one.windows) < span.step.at), span.step.at, limits)
+    earlier = _undisturbed(studied, level, span.step.at, limits)
     before = rate_of(studied.misses, studied.lookups, earlier)
     if before.lookups < limits.settle_level_lookups:
         return None

@@ -121,7 +121,9 @@ def _edge(ages: Ages, limits: Limits, sharp: bool) -> tuple[int, float] | None:
     edge = int(age[at])
     near, wide = limits.lifetime_sharp if sharp else limits.lifetime_blur, limits.lifetime_near
     below = hit[(age < edge / near) & (age >= edge / near / wide)]
-    above = hit[(age >= edge * near)]
+    above = hit[age >= edge * near]
+    if sharp and len(above) < limits.lifetime_misses:  # hot keys are asked for, and missed, right after they expire
+        above = hit[at:]
     if len(above) < limits.lifetime_misses or len(below) < limits.lifetime_misses:
         return None
     wrong, least = (limits.ttl_older, limits.ttl_younger) if sharp else (limits.lru_older, limits.lru_younger)

@@ -35,15 +35,34 @@ class Makeup:
     lookups_after: int
     before: Mapping[str, int]
     after: Mapping[str, int]
+    fresh: tuple[int, int]  # misses of keys that nobody had asked for, before and after
 
     def extra(self, cause: str) -> float:
         """Return the misses of a cause beyond its share of the lookups before, negative for fewer."""
         return self.after[cause] - self.before[cause] * self.lookups_after / max(self.lookups_before, 1)
 
+    def risen(self, cause: str) -> float:
+        """Return what became more of a cause, 0 for what became less.
+
+        First lookups of a key are cold while the log is young and of new keys from then on: of both together, new keys
+        are what became more of keys that nobody had asked for. Each of them may push out an entry of a full cache.
+        """
+        pushed = min(self._new(), max(0.0, self.extra("capacity")))
+        if cause == "new-keys":
+            return self._new() + pushed
+        if cause == "capacity":
+            return max(0.0, self.extra(cause)) - pushed
+        if cause == "cold":
+            return max(0.0, self.extra(cause) + self.extra("new-keys") - self._new())
+        return max(0.0, self.extra(cause))
+
+    def _new(self) -> float:
+        return max(0.0, self.fresh[1] - self.fresh[0] * self.lookups_after / max(self.lookups_before, 1))
+
     def share(self, cause: str) -> float:
         """Return its part of all that became more, 0..1."""
-        more = sum(max(0.0, self.extra(c)) for c in MISS_CAUSES)
-        return max(0.0, self.extra(cause)) / more if more else 0.0
+        more = sum(self.risen(c) for c in MISS_CAUSES)
+        return self.risen(cause) / more if more else 0.0
 
     def extra_low(self, cause: str) -> float:
         """Return the lower end of the 95 % interval of the extra misses, by the binomial variance of both counts."""
@@ -121,17 +140,22 @@ def makeup(found: Explained, frames: Frames, studied: Study, one: Excursion) -> 
         (pl.col("model") == series.model) & (pl.col("cache") == series.cache)
         & pl.col("replica").fill_null("(unnamed)").is_in(names)
     )["set"]  # fmt: skip
-    (n0, before), (n1, after) = (_sums(found, frames, mine, *stretch) for stretch in _stretches(studied, one))
-    return Makeup(n0, n1, before, after)
+    first, second = _stretches(studied, one)
+    (n0, before), (n1, after) = (_sums(found, frames, mine, *stretch) for stretch in (first, second))
+    new0, new1 = (int(_inside(found.fresh, mine, *stretch)["misses"].sum()) for stretch in (first, second))
+    return Makeup(n0, n1, before, after, (new0, new1))
 
 
 def _sums(
     found: Explained, frames: Frames, sets: pl.Series, start: datetime, end: datetime
 ) -> tuple[int, Mapping[str, int]]:
-    inside = pl.col("set").is_in(sets.to_list()) & (pl.col("w") >= start) & (pl.col("w") < end)
-    lookups = frames.counts.filter(inside)["lookups"].sum()
-    sums = found.table.filter(inside).group_by("cause").agg(pl.col("misses").sum())
+    lookups = _inside(frames.counts, sets, start, end)["lookups"].sum()
+    sums = _inside(found.table, sets, start, end).group_by("cause").agg(pl.col("misses").sum())
     return int(lookups), dict.fromkeys(MISS_CAUSES, 0) | dict(sums.iter_rows())
+
+
+def _inside(table: pl.DataFrame, sets: pl.Series, start: datetime, end: datetime) -> pl.DataFrame:
+    return table.filter(pl.col("set").is_in(sets.to_list()) & (pl.col("w") >= start) & (pl.col("w") < end))
 
 
 def finding_of(rule: str, rise: Rise, cause: str, frames: Frames, limits: Limits) -> Finding:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby, pairwise
 
 import polars as pl
@@ -264,8 +264,11 @@ def _served(
     """Turns out of lookups: a version that was served is resident until others are asked for in its place."""
     for model, replica, rank, first, last, over in spells(counts, ranks, _removals(changed, ranks, limits)).iter_rows():
         yield (model, replica), _Turn(first, rank, True, "lookup", None, None)
-        if over:
-            yield (model, replica), _Turn(last, rank, False, "lookup", None, None)
+        if over:  # after it began, also where a single lookup is all that was served
+            yield (model, replica), _Turn(max(last, first + _INSTANT), rank, False, "lookup", None, None)
+
+
+_INSTANT = timedelta(microseconds=1)
 
 
 def _removals(changed: pl.DataFrame, ranks: pl.DataFrame, limits: Limits) -> pl.DataFrame:

@@ -112,10 +112,11 @@ def is_cold(wave: Wave, limits: Limits) -> bool:
     return wave.excess >= limits.cold_misses and wave.excess >= limits.cold_z * wave.deviation
 
 
-def touching(studied: Study, window: int) -> list[Wave]:
-    """Return the waves that a change in this window begins with."""
+def touching(studied: Study, low: int, high: int | None = None) -> list[Wave]:
+    """Return the waves that a change in this window, or somewhere between two windows, begins with."""
     slack = shortest_segment(studied.series.windows)
-    return [wave for wave in studied.waves if wave.first - slack <= window <= wave.last + slack]
+    last = low if high is None else high
+    return [wave for wave in studied.waves if wave.first - slack <= last and low <= wave.last + slack]
 
 
 def is_owed(studied: Study, found: SeriesSteps, step: Step, end: int, limits: Limits) -> bool:
