@@ -63,6 +63,7 @@ GOLDEN = {
         lookup("fraud", "41", "hit", at(23, "15:13:01.310"), 0.001),
         lookup("fraud", "41", "miss", at(23, "15:13:01.520"), 0.226),
         lookup("fraud", None, "miss", at(23, "15:13:02"), 0.0),
+        lookup("fraud", None, "hit", at(23, "15:13:02.500"), 0.012),
         None,
     ],
     "cloudfront": [
@@ -114,6 +115,8 @@ GOLDEN = {
         lookup("short", "1", "stale", at(24, "11:48:04"), 0.002),
         lookup("resnet", "2", "miss", at(24, "11:48:04.191"), 0.001),
         lookup("fraud", None, "hit", at(24, "11:48:04")),
+        lookup("m", None, "hit", at(24, "11:48:05")),
+        lookup("fraud", None, "miss", at(24, "11:48:06")),
         None,
     ],
 }

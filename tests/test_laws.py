@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "metrics": {"contract", "versions"},
     "detectors": {"contract", "versions", "metrics"},
     "attribution": {"contract", "metrics"},
-    "rank": {"contract"},
+    "rank": {"contract", "attribution"},
     "render": {"contract"},
     "ingest": {"contract", "envelopes", "dialects"},
     "rooms": {"contract"},

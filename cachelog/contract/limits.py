@@ -187,6 +187,9 @@ class Limits:
     passing_z: float = (
         5.0  # standard deviations of such stretches of a model: by chance in one of a thousand months of a model
     )
+    passing_cells: int = (
+        4_000_000  # of a quarter of an hour, of all models: of more no closer look is taken (32 MB a sum)
+    )
     passing_habit: int = 2  # more at the same time of day are a rhythm: a job of the night
     passing_looks: int = 6  # stretches that are looked at closely, the clearest: each takes as long as half a day
     passing_left: float = 0.5  # of a rise may be left when it has passed: the level of half a day wanders
